@@ -1,0 +1,1 @@
+"""Loads a checkpoint and answers over HTTP. Never imports forge_operator."""

@@ -1,0 +1,1 @@
+"""What generates. One thread owns the model; nothing here knows HTTP."""

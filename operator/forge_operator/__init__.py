@@ -1,0 +1,1 @@
+"""Makes, checks and reconciles the Kubernetes objects that serve ScientificModels. Never imports forge_inference."""
