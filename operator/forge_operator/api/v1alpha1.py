@@ -1,0 +1,250 @@
+"""ScientificModel v1alpha1. The docstrings and descriptions here are what `kubectl explain` prints.
+
+Every string, list and map is bounded: the API server needs the bounds to estimate the cost of CEL rules.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+Manifest = dict[str, Any]
+
+GROUP = "serving.scientificllm.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ScientificModel"
+PLURAL = "scientificmodels"
+
+# On the Deployment: where the model answers. Status repeats it, so it never promises what does not exist.
+URL_ANNOTATION = f"{GROUP}/url"
+# On pods: which rendering of the template made them. Status tells new pods from old ones by it.
+REVISION_ANNOTATION = f"{GROUP}/revision"
+# The container of ours in a pod; others may be injected.
+SERVER = "server"
+
+MESSAGE_LENGTH = 4096
+
+# A claim's name is a DNS subdomain. Segments may not begin with a dot, so `..` cannot occur, and have no `$`.
+_PVC_URI = r"^pvc://[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?(/[A-Za-z0-9_@+=,-][A-Za-z0-9._@+=,-]*)*/?$"
+
+_PVC_MESSAGE = (
+    "must be pvc://CLAIM/path/in/the/volume: the name of a PersistentVolumeClaim of this namespace, "
+    "then a path without '..', '//', '$' or segments that begin with a dot"
+)
+
+
+def _check_uri(uri: str) -> str:
+    # Again what CEL checks: a body may be older than the rule, and the path becomes a path in a pod.
+    if re.fullmatch(_PVC_URI, uri) is None:
+        raise ValueError(_PVC_MESSAGE)
+    return uri
+
+
+PvcUri = Annotated[
+    str,
+    StringConstraints(min_length=7, max_length=1024),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [{"rule": f"self.matches(r'{_PVC_URI}')", "message": _PVC_MESSAGE}]
+        }
+    ),
+    AfterValidator(_check_uri),
+]
+ShortText = Annotated[str, StringConstraints(max_length=256)]
+LongText = Annotated[str, StringConstraints(max_length=MESSAGE_LENGTH)]
+
+
+class _Api(BaseModel):
+    # The API server prunes unknown fields; forbidding them here means that we never rely on one by mistake.
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class VolumeSource(_Api):
+    """A folder on a PersistentVolumeClaim of this namespace, mounted read-only."""
+
+    uri: PvcUri = Field(
+        description="Where the files are: pvc://CLAIM/path, on a PersistentVolumeClaim of this namespace."
+    )
+
+    @property
+    def claim(self) -> str:
+        """Name of the PersistentVolumeClaim."""
+        return self.uri.removeprefix("pvc://").partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """Folder inside the volume, without slashes at its ends; empty for the volume's root."""
+        return self.uri.removeprefix("pvc://").partition("/")[2].strip("/")
+
+
+_DOUBLE_QUANT_MESSAGE = "doubleQuant is a property of nf4: remove it, or set method to nf4"
+_DOUBLE_QUANT_RULE: dict[str, JsonValue] = {
+    "rule": "self.method == 'nf4' || !has(self.doubleQuant) || !self.doubleQuant",
+    "message": _DOUBLE_QUANT_MESSAGE,
+    "fieldPath": ".doubleQuant",
+}
+
+
+class Quantization(_Api):
+    """How the base model's weights are held in memory. Serve with what the adapter was trained on."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [_DOUBLE_QUANT_RULE]})
+
+    method: Literal["nf4", "none"] = Field(
+        default="nf4",
+        description="nf4: 4-bit NormalFloat, as QLoRA trains. none: computeDtype, not quantised.",
+    )
+    # No default in the schema: the API server would fill it in, and so refuse a plain `method: none`.
+    double_quant: bool | None = Field(
+        default=None,
+        description="Quantise the quantisation constants too, which saves about 0.4 bits per weight."
+        " With nf4 it is on unless set to false.",
+    )
+    compute_dtype: Literal["bfloat16", "float16", "float32"] = Field(
+        default="bfloat16",
+        description="Number format of the arithmetic. float16 is for GPUs without bfloat16; float32 is slow.",
+    )
+
+    @property
+    def doubles(self) -> bool:
+        """Whether double quantisation is on."""
+        return self.method == "nf4" and self.double_quant is not False
+
+    @model_validator(mode="after")
+    def _double_quant_needs_nf4(self) -> Self:
+        if self.method != "nf4" and self.double_quant:
+            raise ValueError(_DOUBLE_QUANT_MESSAGE)
+        return self
+
+
+class Serving(_Api):
+    """Limits of one replica."""
+
+    max_model_len: int = Field(
+        default=2048, ge=16, le=1_048_576, description="Longest prompt and answer together, in tokens."
+    )
+    max_queue: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Requests that may wait in one replica; one more is answered 429.",
+    )
+    request_timeout_seconds: int = Field(
+        default=120, ge=1, le=3600, description="Longest time of one request, waiting included, in seconds."
+    )
+
+
+# The API server fills an empty object with the defaults of its fields.
+_DEFAULTED: dict[str, JsonValue] = {"default": {}}
+
+
+class Spec(_Api):
+    """What to serve, on what, and how much of it."""
+
+    checkpoint: VolumeSource = Field(
+        description="The fine-tuned adapter: a folder with adapter_config.json, adapter_model.safetensors."
+    )
+    base_model: VolumeSource = Field(
+        description="The model that the adapter was trained on: config.json, safetensors and tokenizer."
+    )
+    quantization: Quantization = Field(
+        default_factory=Quantization,
+        description="How the base model is held in memory. Serve with what the adapter was trained on.",
+        json_schema_extra=_DEFAULTED,
+    )
+    profile: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Name of an accelerator profile that the administrator defined in the chart's values;"
+        " absent: the administrator's default.",
+    )
+    serving: Serving = Field(
+        default_factory=Serving, description="Limits of one replica.", json_schema_extra=_DEFAULTED
+    )
+    replicas: int = Field(
+        default=1, ge=0, le=100, description="Pods that serve this model. 0 stops it and keeps its address."
+    )
+
+
+class Condition(_Api):
+    """One statement about the model. False: your turn. Unknown: ours, still trying. True: it works."""
+
+    type: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="The question: Ready, CheckpointVerified, AdapterEffective or Progressing."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="The answer.")
+    reason: Annotated[str, StringConstraints(max_length=64)] = Field(description="One word, for programs.")
+    message: LongText = Field(description="What is the case and what to do, for people.")
+    last_transition_time: Annotated[str, StringConstraints(max_length=32)] = Field(
+        description="When status last changed.", json_schema_extra={"format": "date-time"}
+    )
+    observed_generation: int = Field(
+        ge=0, le=2**53, description="The metadata.generation that this speaks of."
+    )
+
+
+class LoadedCheckpoint(_Api):
+    """The checkpoint as the pods loaded it."""
+
+    digest: Annotated[str, StringConstraints(max_length=128)] = Field(
+        description="sha256 over the files that were read."
+    )
+    base_model: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
+        default=None, description="The base model that the checkpoint says it was trained on."
+    )
+    rank: int = Field(ge=1, le=65_536, description="Rank of the adapter.")
+    alpha: float = Field(ge=0, le=1e6, description="Scale of the adapter, before it is divided by the rank.")
+    target_modules: list[ShortText] = Field(
+        max_length=256,
+        description="The layers that the adapter changes.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    quantization: ShortText = Field(description="How the base model is held, e.g. nf4/bfloat16.")
+
+
+class Status(_Api):
+    """What the operator saw. Written by the operator only."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, le=2**53, description="The metadata.generation that the operator last acted on."
+    )
+    conditions: list[Condition] | None = Field(
+        default=None,
+        max_length=16,
+        description="Ready, CheckpointVerified, AdapterEffective, Progressing.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    url: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
+        default=None, description="Where to send requests from inside the cluster."
+    )
+    replicas: int | None = Field(default=None, ge=0, le=10_000, description="Pods that exist.")
+    ready_replicas: int | None = Field(default=None, ge=0, le=10_000, description="Pods that are ready.")
+    selector: Annotated[str, StringConstraints(max_length=512)] | None = Field(
+        default=None, description="Label selector of the pods, for the scale subresource."
+    )
+    checkpoint: LoadedCheckpoint | None = Field(
+        default=None, description="What the ready pods loaded; absent while none is ready."
+    )
+
+
+class ScientificModel(_Api):
+    """A fine-tuned language model that is served. Name a checkpoint; get a URL that answers."""
+
+    spec: Spec = Field(description="What to serve, on what, and how much of it.")
+    status: Status | None = Field(
+        default=None, description="What the operator saw; written by the operator only."
+    )

@@ -1,0 +1,32 @@
+"""Errors by consequence: whose turn is it?"""
+
+
+class OperatorError(Exception):
+    """Base of everything the operator raises on purpose."""
+
+
+class InvalidSpec(OperatorError):  # noqa: N818 - named by whose turn it is
+    """The user must change the manifest. Nothing was applied; what runs goes on."""
+
+    reason = "InvalidSpec"
+
+
+class NameConflict(InvalidSpec):
+    """An object that is not ours has the name of a child. The user must rename one of them."""
+
+    reason = "NameConflict"
+
+
+class NotYet(OperatorError):  # noqa: N818 - likewise
+    """Ours to retry: the cluster is not in the state that we need, and will be."""
+
+    reason = "Waiting"
+
+    def __init__(self, message: str, retry_after: float = 2.0) -> None:
+        """`retry_after` is in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InvalidSettings(OperatorError):  # noqa: N818 - likewise
+    """The administrator must change the settings file; the message names file and field."""

@@ -1,0 +1,72 @@
+"""Why a condition is what it is: one word for programs, one sentence for the documentation."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Each member's `sentence` stands in docs/reference/conditions.md."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    # It works.
+    SERVING = "Serving", "A generation through this adapter succeeded on the pods that are ready."
+    VERIFIED = "Verified", "The ready pods loaded this checkpoint; its digest is in status.checkpoint."
+    EFFECTIVE = "Effective", "The adapter changes the base model's answers."
+    ROLLED_OUT = "RolledOut", "All pods run what the spec asks for."
+
+    # Ours: the operator or the cluster is still at it.
+    CREATING = "Creating", "The Deployment or its pods are being made."
+    STARTING = "Starting", "A pod has a node; its image and volumes are being prepared."
+    LOADING = "Loading", "The server in the pod is reading the base model and the adapter."
+    WAITING = "Waiting", "Something must happen first; the operator tries again by itself."
+    AWAITING_REPORT = "AwaitingReport", "A pod is ready but has not told the operator what it loaded."
+    NOT_LOADED = "NotLoaded", "No pod has loaded the checkpoint yet."
+    ROLLING_OUT = "RollingOut", "Pods of the new spec are replacing older ones."
+    EVICTED = "Evicted", "The node removed or refused the pod; another one is being made."
+
+    # Yours: somebody has to change something.
+    INVALID_SPEC = "InvalidSpec", "The spec cannot be obeyed; the message names the field. Running pods stay."
+    NAME_CONFLICT = "NameConflict", "An object that belongs to somebody else has a name that the model needs."
+    SCALED_TO_ZERO = "ScaledToZero", "spec.replicas is 0, so nothing serves the model."
+    UNSCHEDULABLE = "Unschedulable", "No node fits the pod; the message names what is short."
+    VOLUME_UNAVAILABLE = "VolumeUnavailable", "A PersistentVolumeClaim is missing or not bound."
+    IMAGE_UNAVAILABLE = "ImageUnavailable", "The node cannot get the server's image."
+    CONTAINER_CONFIG = "ContainerConfig", "The node cannot make the container from the pod's description."
+    PODS_REFUSED = "PodsRefused", "The cluster refuses to create pods, by a quota or an admission rule."
+    DEADLINE_EXCEEDED = "DeadlineExceeded", "No pod became ready in the time that a start may take."
+    CRASHED = "Crashed", "The server ended without saying why; the message has its last lines."
+    CHECKPOINT_CHANGED = "CheckpointChanged", "The ready pods loaded different files from the same place."
+
+    # Yours, in the server's own words: its termination message carries the same reasons.
+    CHECKPOINT_NOT_FOUND = "CheckpointNotFound", "The checkpoint's folder or one of its files does not exist."
+    CHECKPOINT_INVALID = "CheckpointInvalid", "A file of the checkpoint is broken or of an unsupported kind."
+    CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint lacks tensors that its adapter needs."
+    BASE_MODEL_NOT_FOUND = "BaseModelNotFound", "The base model's folder or one of its files does not exist."
+    BASE_MODEL_MISMATCH = "BaseModelMismatch", "The checkpoint was not trained on this base model."
+    ADAPTER_INEFFECTIVE = "AdapterIneffective", "The adapter changes nothing in the base model's answers."
+    PROBE_FAILED = "ProbeFailed", "The first generation through the adapter failed."
+    OUT_OF_MEMORY = "OutOfMemory", "The model does not fit into the pod's memory or its accelerator's."
+    INVALID_SETTINGS = "InvalidSettings", "The server does not accept a setting that the operator gave it."
+    ENGINE_FAILED = "EngineFailed", "The engine stopped with an error while it loaded or ran."
+
+
+LAST_WORDS = frozenset(
+    {
+        Reason.CHECKPOINT_NOT_FOUND,
+        Reason.CHECKPOINT_INVALID,
+        Reason.CHECKPOINT_INCOMPLETE,
+        Reason.BASE_MODEL_NOT_FOUND,
+        Reason.BASE_MODEL_MISMATCH,
+        Reason.ADAPTER_INEFFECTIVE,
+        Reason.PROBE_FAILED,
+        Reason.OUT_OF_MEMORY,
+        Reason.INVALID_SETTINGS,
+        Reason.ENGINE_FAILED,
+    }
+)

@@ -1,0 +1,108 @@
+"""A real API server, scheduler and controller manager without containers; kwok plays the kubelet.
+
+Pods become Ready by themselves and have addresses in 127.0.0.0/8, so that a test can answer for them on loopback.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.harness import places
+from tests.harness.steps import run, step
+from tests.harness.toolchain import programs
+
+# The address range of all pods; 65,534 of them fit.
+POD_CIDR = "127.1.0.0/16"
+# One node holds 5,000 pods: the scheduler is not what is under test.
+_CAPACITY = {"cpu": "10000", "memory": "10Ti", "pods": "5000", "ephemeral-storage": "10Ti"}
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        {"level": "None"},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A running control plane: its name, how to reach it, and the log of every write."""
+
+    name: str
+    kubeconfig: Path
+    audit_log: Path
+
+
+def start(name: str, kubeconfig: Path) -> ControlPlane:
+    """Start a control plane of this name, or return the one that runs already."""
+    kwokctl = _kwokctl()
+    plane = ControlPlane(name, kubeconfig, Path.home() / ".kwok" / "clusters" / name / "logs" / "audit.log")
+    if name in run([kwokctl, "get", "clusters"]).split() and kubeconfig.exists():
+        return plane
+    binaries = programs("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+    flags = {
+        "etcd": "--etcd-binary",
+        "kube-apiserver": "--kube-apiserver-binary",
+        "kube-controller-manager": "--kube-controller-manager-binary",
+        "kube-scheduler": "--kube-scheduler-binary",
+        "kwok": "--kwok-controller-binary",
+    }
+    kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+    with step(f"starting the control plane {name}"), tempfile.TemporaryDirectory() as scratch:
+        policy = Path(scratch) / "audit.yaml"
+        policy.write_text(yaml.safe_dump(_AUDIT_POLICY))
+        command = [kwokctl, "create", "cluster", "--name", name, "--runtime", "binary", "--wait", "90s"]
+        command += ["--kubeconfig", kubeconfig, "--kube-audit-policy", policy]
+        # The default service range holds 253 Services; a lab with many models needs more, and so do our tests.
+        command += ["--extra-args", "kube-apiserver=service-cluster-ip-range=10.96.0.0/16"]
+        for program, path in binaries.items():
+            command += [flags[program], path]
+        run(command, timeout=180)
+        run([_kubectl(), "--kubeconfig", kubeconfig, "apply", "-f", "-"], stdin=json.dumps(_node()).encode())
+    kubeconfig.chmod(0o600)
+    return plane
+
+
+def stop(name: str, kubeconfig: Path) -> None:
+    """Delete the control plane of this name, if there is one."""
+    if name in run([_kwokctl(), "get", "clusters"]).split():
+        with step(f"deleting the control plane {name}"):
+            run([_kwokctl(), "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig])
+        shutil.rmtree(Path.home() / ".kwok" / "clusters" / name, ignore_errors=True)
+    kubeconfig.unlink(missing_ok=True)
+
+
+def _kwokctl() -> Path:
+    return programs("kwokctl")["kwokctl"]
+
+
+def _kubectl() -> Path:
+    return programs("kubectl")["kubectl"]
+
+
+def _node() -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": "kwok-0",
+            "labels": {
+                "type": "kwok",
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": "kwok-0",
+            },
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "spec": {"podCIDR": POD_CIDR, "podCIDRs": [POD_CIDR]},
+        "status": {"allocatable": _CAPACITY, "capacity": _CAPACITY},
+    }
+
+
+KUBECONFIG = places.CLUSTER / "control-plane.kubeconfig"
