@@ -66,9 +66,7 @@ def main() -> int:
     command.set_defaults(run=control_plane)
     command = commands.add_parser("down", help="remove the clusters, their volumes and the engine")
     command.set_defaults(run=down)
-    command = commands.add_parser(
-        "run", help="run one of the built programs: " + " ".join(sorted(toolchain.PROGRAMS))
-    )
+    command = commands.add_parser("run", help="run one of the built programs: " + " ".join(sorted(toolchain.PROGRAMS)))
     command.add_argument("program", choices=sorted(toolchain.PROGRAMS), metavar="PROGRAM")
     command.add_argument("words", nargs=argparse.REMAINDER)
     command.set_defaults(run=run_program)

@@ -26,9 +26,7 @@ def write(archive: Path, images: Mapping[str, tuple[Path, str]]) -> None:
             config_name = f"{hashlib.sha256(config).hexdigest()}.json"
             _add(out, f"{digest}/layer.tar", layer)
             _add(out, config_name, config)
-            manifest.append(
-                {"Config": config_name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}
-            )
+            manifest.append({"Config": config_name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]})
         _add(out, "manifest.json", json.dumps(manifest).encode())
 
 

@@ -89,9 +89,7 @@ def _start() -> None:
     ]
     command += ["--pidfile", str(_PIDFILE), "--host", f"unix://{_SOCKET}"]
     if not _may_set_resources():
-        say(
-            "this machine lacks CAP_SYS_RESOURCE: privileged containers run through a wrapper that does not ask"
-        )
+        say("this machine lacks CAP_SYS_RESOURCE: privileged containers run through a wrapper that does not ask")
         command += ["--add-runtime", f"nores={_WRAPPER}", "--default-runtime", "nores"]
     with step("starting a container engine"), (_STATE / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -105,9 +103,7 @@ def _start() -> None:
 def _answers() -> bool:
     if found("docker") is None:
         return False
-    done = subprocess.run(
-        ["docker", "info", "--format", "{{json .ServerVersion}}"], capture_output=True, check=False
-    )
+    done = subprocess.run(["docker", "info", "--format", "{{json .ServerVersion}}"], capture_output=True, check=False)
     try:
         return done.returncode == 0 and bool(json.loads(done.stdout))
     except ValueError:
@@ -122,9 +118,7 @@ def _runs(pid: int) -> bool:
 
 
 def _may_set_resources() -> bool:
-    line = next(
-        row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("CapBnd:")
-    )
+    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("CapBnd:"))
     return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
 
 

@@ -90,9 +90,7 @@ def _build_in_node(name: str, reference: str, base_image: str) -> None:
 def _build_and_load(name: str, reference: str, base_image: str) -> None:
     with step(f"building {reference}"):
         dockerfile = places.ROOT / name / "Dockerfile"
-        docker(
-            "build", "--build-arg", f"BASE_IMAGE={base_image}", "-f", dockerfile, "-t", reference, places.ROOT
-        )
+        docker("build", "--build-arg", f"BASE_IMAGE={base_image}", "-f", dockerfile, "-t", reference, places.ROOT)
     kind.load(reference)
 
 
@@ -100,9 +98,7 @@ def _prune(name: str, kept: str) -> None:
     """Drop former builds of an image from the node: each may be gigabytes."""
     listed = kind.in_node("ctr", "-n", "k8s.io", "images", "list", "-q").split()
     stale = [
-        row
-        for row in listed
-        if row.startswith(f"docker.io/scientificllm-forge/{name}:") and not row.endswith(kept)
+        row for row in listed if row.startswith(f"docker.io/scientificllm-forge/{name}:") and not row.endswith(kept)
     ]
     for row in stale:
         kind.in_node("ctr", "-n", "k8s.io", "images", "rm", row)

@@ -39,9 +39,7 @@ def need(*programs: str) -> None:
     if not missing:
         return
     if os.geteuid() != 0 or not Path("/usr/bin/apt-get").exists():
-        raise HarnessError(
-            f"missing {', '.join(missing)}: install with `apt-get install {' '.join(missing)}`"
-        )
+        raise HarnessError(f"missing {', '.join(missing)}: install with `apt-get install {' '.join(missing)}`")
     with step(f"installing {', '.join(missing)} from Debian"):
         env = {"DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update", "-qq"], env=env)

@@ -65,9 +65,7 @@ PROGRAMS: Mapping[str, Source] = {
     "kubeconform": Source("github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0", seconds=3),
     "coredns": Source("github.com/coredns/coredns", "v1.15.0", seconds=120),
     "containerd": Source(f"{_CONTAINERD}containerd", "v2.4.2", tags=_NO_STORES, seconds=127),
-    "containerd-shim-runc-v2": Source(
-        f"{_CONTAINERD}containerd-shim-runc-v2", "v2.4.2", tags=_NO_STORES, seconds=16
-    ),
+    "containerd-shim-runc-v2": Source(f"{_CONTAINERD}containerd-shim-runc-v2", "v2.4.2", tags=_NO_STORES, seconds=16),
     "ctr": Source(f"{_CONTAINERD}ctr", "v2.4.2", tags=_NO_STORES, seconds=10),
 }
 
@@ -85,9 +83,7 @@ def program(name: str) -> Path:
         return path
     go = found("go")
     if go is None:
-        raise HarnessError(
-            f"{name} must be built and Go is missing: install Go 1.26 or newer, or put it on PATH"
-        )
+        raise HarnessError(f"{name} must be built and Go is missing: install Go 1.26 or newer, or put it on PATH")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two builds at once would only slow each other down: the second waits and finds the result.
     with (path.parent / "lock").open("w") as lock:

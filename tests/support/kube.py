@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 from kubernetes import client, config
 
+from tests.support.models import a_body
+
 Manifest = dict[str, Any]
 
 SCIM = "ScientificModel"
@@ -128,6 +130,12 @@ def connected(kubeconfig: Path) -> Iterator[Kube]:
         yield kube
     finally:
         kube.close()
+
+
+def a_manifest(name: str, namespace: str, **spec: Any) -> Manifest:
+    """A ScientificModel as a person writes it: `a_body` without what only the API server gives."""
+    body = a_body(name=name, namespace=namespace, **spec)
+    return {**body, "metadata": {"name": name, "namespace": namespace}}
 
 
 def path_of(kind: str, name: str = "", namespace: str | None = None) -> str:

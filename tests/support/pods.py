@@ -8,26 +8,19 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.models import a_report
+
 Report = dict[str, Any]
 Answer = Report | int  # a report, or the status code of a pod that has none
 
 
-def a_report(*, effective: bool = True, succeeded: bool = True, digest: str = "sha256:" + "a" * 64) -> Report:
-    """What a pod that loaded its checkpoint says; see docs/architecture.md."""
-    return {
-        "model": "any",
-        "version": "0.1.0",
-        "checkpoint": {
-            "digest": digest,
-            "baseModel": "HuggingFaceTB/SmolLM2-135M-Instruct",
-            "rank": 8,
-            "alpha": 16.0,
-            "targetModules": ["down_proj", "q_proj"],
-        },
-        "quantization": {"method": "nf4", "doubleQuant": True, "computeDtype": "bfloat16"},
-        "adapterEffect": {"effective": effective, "maxAbsLogitDelta": 7.25 if effective else 0.0},
-        "probe": {"succeeded": succeeded, "tokens": 8 if succeeded else 0, "milliseconds": 310},
-    }
+def said(**changes: Any) -> Report:
+    """What a healthy pod says, as JSON; `changes` replace whole parts."""
+    return a_report(**changes).model_dump(mode="json", by_alias=True)
+
+
+INEFFECTIVE = said(adapterEffect={"effective": False, "maxAbsLogitDelta": 0.0})
+PROBE_FAILED = said(probe={"succeeded": False, "tokens": 0, "milliseconds": 12})
 
 
 class AdminPort(ThreadingHTTPServer):
@@ -44,7 +37,7 @@ class AdminPort(ThreadingHTTPServer):
 
     def reset(self) -> None:
         self.asked = Counter()
-        self.say(a_report())
+        self.say(said())
 
     def say(self, answer: Answer) -> None:
         """From now on all pods say this."""
@@ -58,8 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = self.connection.getsockname()[0]  # which pod was asked
         self.server.asked[address] += 1
-        said = self.server.answer(address) if self.path == "/report" else 404
-        status, body = (said, {}) if isinstance(said, int) else (200, said)
+        answer = self.server.answer(address) if self.path == "/report" else 404
+        status, body = (answer, {}) if isinstance(answer, int) else (200, answer)
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -1,0 +1,143 @@
+"""What the API server itself does with a ScientificModel: no operator runs here."""
+
+from typing import Any
+
+import pytest
+
+from tests.controlplane.lab import Lab
+from tests.harness.steps import run
+from tests.harness.toolchain import program
+from tests.support.kube import SCIM, Kube, Refused, a_manifest
+
+pytestmark = pytest.mark.controlplane
+
+CLAIM = {"uri": "pvc://models/runs/1"}
+
+
+def kubectl(kube: Kube, *words: str) -> str:
+    return run([program("kubectl"), "--kubeconfig", kube.kubeconfig, *words])
+
+
+def test_the_definition_is_accepted_without_a_warning(kube: Kube, lab: Lab) -> None:
+    crd = kube.get("CustomResourceDefinition", "scientificmodels.serving.scientificllm.io")
+    conditions = {each["type"]: each["status"] for each in crd["status"]["conditions"]}
+    assert conditions["Established"] == conditions["NamesAccepted"] == "True"
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+
+
+BAD: list[tuple[dict[str, Any], list[str]]] = [
+    ({"checkpoint": None}, ["spec.checkpoint: Required value"]),
+    ({"baseModel": None}, ["spec.baseModel: Required value"]),
+    ({"checkpoint": {"uri": "/data/runs"}}, ["spec.checkpoint.uri", "must be pvc://CLAIM/path"]),
+    ({"checkpoint": {"uri": "s3://bucket/runs"}}, ["spec.checkpoint.uri", "must be pvc://CLAIM/path"]),
+    ({"checkpoint": {"uri": "pvc://models/../etc"}}, ["spec.checkpoint.uri", "without '..'"]),
+    ({"checkpoint": {"uri": "pvc://models//etc"}}, ["spec.checkpoint.uri", "'//'"]),
+    ({"checkpoint": {"uri": "pvc://models/$(HOME)"}}, ["spec.checkpoint.uri", "'$'"]),
+    ({"checkpoint": {"uri": "pvc://models/a\nb"}}, ["spec.checkpoint.uri", "must be pvc://CLAIM/path"]),
+    ({"checkpoint": {"uri": "pvc://Models/a"}}, ["spec.checkpoint.uri", "name of a PersistentVolumeClaim"]),
+    ({"checkpoint": {"uri": "pvc://m/" + "a" * 1024}}, ["spec.checkpoint.uri", "Too long", "1024"]),
+    ({"baseModel": {"uri": "pvc://models/.hidden"}}, ["spec.baseModel.uri", "begin with a dot"]),
+    ({"replicas": -1}, ["spec.replicas", "greater than or equal to 0"]),
+    ({"replicas": 101}, ["spec.replicas", "less than or equal to 100"]),
+    ({"replicas": "two"}, ["spec.replicas", "must be of type integer"]),
+    ({"profile": ""}, ["spec.profile"]),
+    ({"profile": "GPU"}, ["spec.profile", "should match"]),
+    ({"profile": "p" * 64}, ["spec.profile", "Too long"]),
+    ({"quantization": {"method": "int3"}}, ["spec.quantization.method", 'supported values: "nf4", "none"']),
+    ({"quantization": {"method": "none", "doubleQuant": True}}, ["doubleQuant", "remove it, or set method to nf4"]),
+    ({"quantization": {"computeDtype": "int8"}}, ["spec.quantization.computeDtype", "Unsupported value"]),
+    ({"serving": {"maxModelLen": 1}}, ["spec.serving.maxModelLen", "greater than or equal to 16"]),
+    ({"serving": {"maxQueue": 0}}, ["spec.serving.maxQueue", "greater than or equal to 1"]),
+    ({"serving": {"requestTimeoutSeconds": 3601}}, ["requestTimeoutSeconds", "less than or equal to 3600"]),
+    ({"relicas": 2}, ['unknown field "spec.relicas"']),
+]
+
+
+@pytest.mark.parametrize(("spec", "sentence"), BAD, ids=[str(spec)[:50] for spec, _ in BAD])
+def test_a_bad_manifest_is_refused_with_a_sentence_that_names_the_field(
+    lab: Lab, spec: dict[str, Any], sentence: list[str]
+) -> None:
+    manifest = a_manifest("bad", lab.namespace, **spec)
+    manifest["spec"] = {key: value for key, value in manifest["spec"].items() if value is not None}
+    with pytest.raises(Refused) as no:
+        lab.kube.create(manifest)
+    assert no.value.code in (400, 422)
+    for words in sentence:
+        assert words in str(no.value)
+
+
+@pytest.mark.parametrize("change", [{"replicas": 0}, {"replicas": 100}, {"profile": "p" * 63}])
+def test_the_bounds_themselves_are_accepted(lab: Lab, change: dict[str, Any]) -> None:
+    assert lab.create("edge", **change)["spec"].items() >= change.items()
+
+
+def test_every_default_stands_in_the_stored_object(lab: Lab) -> None:
+    spec = lab.create()["spec"]
+    assert spec["replicas"] == 1
+    assert spec["quantization"] == {"method": "nf4", "computeDtype": "bfloat16"}
+    assert spec["serving"] == {"maxModelLen": 2048, "maxQueue": 64, "requestTimeoutSeconds": 120}
+
+
+def test_a_plain_method_none_is_accepted(lab: Lab) -> None:
+    assert lab.create(quantization={"method": "none"})["spec"]["quantization"]["method"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("scim.spec", "What to serve, on what, and how much of it"),
+        ("scim.spec.checkpoint.uri", "pvc://CLAIM/path"),
+        ("scim.spec.replicas", "Pods that serve this model"),
+        ("scim.status.conditions", "False: your turn"),
+    ],
+)
+def test_kubectl_explain_reads_well(kube: Kube, lab: Lab, path: str, sentence: str) -> None:
+    assert sentence in " ".join(kubectl(kube, "explain", path).split())
+
+
+def test_no_field_is_left_without_an_explanation(kube: Kube, lab: Lab) -> None:
+    text = kubectl(kube, "explain", "scim", "--recursive")
+    assert "replicas" in text  # the walk below is not empty
+    crd = kube.get("CustomResourceDefinition", "scientificmodels.serving.scientificllm.io")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert undescribed(schema["properties"]["spec"], "spec") == []
+    assert undescribed(schema["properties"]["status"], "status") == []
+
+
+def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+    found = [] if schema.get("description") or path.endswith("[]") else [path]
+    for name, child in schema.get("properties", {}).items():
+        found += undescribed(child, f"{path}.{name}")
+    if "items" in schema:
+        found += undescribed(schema["items"], f"{path}[]")
+    return found
+
+
+def test_kubectl_scale_sets_replicas(kube: Kube, lab: Lab) -> None:
+    lab.create()
+    kubectl(kube, "scale", "scim/hbb", "--replicas=3", "-n", lab.namespace)
+    assert lab.model()["spec"]["replicas"] == 3
+
+
+def test_kubectl_scale_beyond_the_bounds_is_refused(kube: Kube, lab: Lab) -> None:
+    lab.create()
+    with pytest.raises(Exception, match="less than or equal to 100"):
+        kubectl(kube, "scale", "scim/hbb", "--replicas=101", "-n", lab.namespace)
+
+
+def test_kubectl_get_shows_the_columns_that_people_ask_for(kube: Kube, lab: Lab) -> None:
+    lab.create()
+    header = kubectl(kube, "get", "scim", "-n", lab.namespace).splitlines()[0].split()
+    assert header == ["NAME", "READY", "REASON", "REPLICAS", "SERVING", "URL", "AGE"]
+
+
+def test_a_name_of_253_characters_is_accepted_and_one_more_is_not(lab: Lab) -> None:
+    lab.create("n" * 253)
+    with pytest.raises(Refused, match="must be no more than 253"):
+        lab.create("n" * 254)
+
+
+def test_status_cannot_be_set_through_the_resource_itself(kube: Kube, lab: Lab) -> None:
+    lab.create()
+    kube.patch(SCIM, "hbb", lab.namespace, {"status": {"url": "http://elsewhere"}})
+    assert "url" not in lab.model().get("status", {})
