@@ -5,18 +5,9 @@ from typing import Any
 import pytest
 
 from tests.controlplane.lab import Lab
-from tests.harness.steps import run
-from tests.harness.toolchain import program
 from tests.support.kube import SCIM, Kube, Refused, a_manifest
 
 pytestmark = pytest.mark.controlplane
-
-CLAIM = {"uri": "pvc://models/runs/1"}
-
-
-def kubectl(kube: Kube, *words: str) -> str:
-    return run([program("kubectl"), "--kubeconfig", kube.kubeconfig, *words])
-
 
 def test_the_definition_is_accepted_without_a_warning(kube: Kube, lab: Lab) -> None:
     crd = kube.get("CustomResourceDefinition", "scientificmodels.serving.scientificllm.io")
@@ -92,11 +83,11 @@ def test_a_plain_method_none_is_accepted(lab: Lab) -> None:
     ],
 )
 def test_kubectl_explain_reads_well(kube: Kube, lab: Lab, path: str, sentence: str) -> None:
-    assert sentence in " ".join(kubectl(kube, "explain", path).split())
+    assert sentence in " ".join(kube.ctl("explain", path).split())
 
 
 def test_no_field_is_left_without_an_explanation(kube: Kube, lab: Lab) -> None:
-    text = kubectl(kube, "explain", "scim", "--recursive")
+    text = kube.ctl("explain", "scim", "--recursive")
     assert "replicas" in text  # the walk below is not empty
     crd = kube.get("CustomResourceDefinition", "scientificmodels.serving.scientificllm.io")
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -115,19 +106,19 @@ def undescribed(schema: dict[str, Any], path: str) -> list[str]:
 
 def test_kubectl_scale_sets_replicas(kube: Kube, lab: Lab) -> None:
     lab.create()
-    kubectl(kube, "scale", "scim/hbb", "--replicas=3", "-n", lab.namespace)
+    kube.ctl("scale", "scim/hbb", "--replicas=3", "-n", lab.namespace)
     assert lab.model()["spec"]["replicas"] == 3
 
 
 def test_kubectl_scale_beyond_the_bounds_is_refused(kube: Kube, lab: Lab) -> None:
     lab.create()
     with pytest.raises(Exception, match="less than or equal to 100"):
-        kubectl(kube, "scale", "scim/hbb", "--replicas=101", "-n", lab.namespace)
+        kube.ctl("scale", "scim/hbb", "--replicas=101", "-n", lab.namespace)
 
 
 def test_kubectl_get_shows_the_columns_that_people_ask_for(kube: Kube, lab: Lab) -> None:
     lab.create()
-    header = kubectl(kube, "get", "scim", "-n", lab.namespace).splitlines()[0].split()
+    header = kube.ctl("get", "scim", "-n", lab.namespace).splitlines()[0].split()
     assert header == ["NAME", "READY", "REASON", "REPLICAS", "SERVING", "URL", "AGE"]
 
 

@@ -6,27 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness import controlplane, engine, images, kind, places, toolchain
+from tests.harness import backends, controlplane, engine, images, kind, places, toolchain
 from tests.harness.errors import HarnessError
 from tests.harness.steps import say
 
 
 def up(options: argparse.Namespace) -> None:
     """Have a cluster with both images."""
-    if options.kubeconfig:
-        say(f"using the cluster of {options.kubeconfig}, because a kubeconfig is given")
-        if not images.REFERENCES.exists():
-            raise HarnessError(
-                "for a cluster of your own, push both images to a registry that it can reach and name them in"
-                f' {images.REFERENCES}: {{"operator": "REPOSITORY:TAG", "inference": "REPOSITORY:TAG"}}'
-            )
-        return
-    say("no kubeconfig is given: using kind")
-    built = kind.ensure()
-    references = images.ensure(built)
-    for name, reference in references.items():
-        say(f"{name} image: {reference}, {images.size_megabytes(reference):.0f} MB")
-    say(f"ready: export KUBECONFIG={kind.KUBECONFIG}")
+    cluster = backends.ensure(options.kubeconfig)
+    for reference in (cluster.operator_image, cluster.inference_image):
+        size = f", {images.size_megabytes(reference):.0f} MB" if cluster.is_kind else ""
+        say(f"image {reference}{size}")
+    say(f"ready: export KUBECONFIG={cluster.kubeconfig}")
 
 
 def control_plane(options: argparse.Namespace) -> None:

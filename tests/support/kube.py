@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from kubernetes import client, config
 
+from tests.harness.steps import run
+from tests.harness.toolchain import program
 from tests.support.models import a_body
 
 Manifest = dict[str, Any]
@@ -68,8 +71,17 @@ class Kube:
             base_url=found.host, verify=trust, headers=headers, timeout=30, trust_env=False
         )
 
+        # kubectl caches what the server offers by address, and a port may have been another server's before.
+        self._cache = TemporaryDirectory()
+
     def close(self) -> None:
         self._http.close()
+        self._cache.cleanup()
+
+    def ctl(self, *words: str, stdin: str | None = None) -> str:
+        """What kubectl prints. Raises HarnessError with its words when it fails."""
+        command = [program("kubectl"), "--kubeconfig", self.kubeconfig, "--cache-dir", self._cache.name]
+        return run([*command, *words], stdin=stdin.encode() if stdin else None)
 
     def request(self, method: str, path: str, body: object = None, **parameters: str) -> httpx.Response:
         """One call. A body of a PATCH is a merge patch unless `fieldManager` makes it server-side apply."""

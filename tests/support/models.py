@@ -70,7 +70,7 @@ def a_report(**changes: Any) -> Report:
 def a_live_deployment(model: Model, settings: Settings | None = None, **status: Any) -> Manifest:
     """The model's Deployment after the API server and its controller have seen it."""
     manifest = next(child for child in desired(model, settings or some_settings()) if child["kind"] == "Deployment")
-    counts = {key: model.spec.replicas for key in ("replicas", "updatedReplicas", "readyReplicas")}
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), model.spec.replicas)
     return {
         **manifest,
         "metadata": {**manifest["metadata"], "generation": 3},

@@ -19,7 +19,7 @@ import yaml
 from tests.harness.places import ROOT
 from tests.harness.steps import run
 from tests.harness.toolchain import program
-from tests.support.kube import Kube, Manifest
+from tests.support.kube import SCIM, Kube, Manifest, Refused
 from tests.support.waiting import until
 
 CHART = ROOT / "charts" / "scientificllm-forge"
@@ -62,16 +62,16 @@ def install(kube: Kube, folder: Path, release: str, *values: str) -> Installed:
 
 
 def await_crd(kube: Kube) -> None:
-    """Until the API server serves our resource."""
-    name = "scientificmodels.serving.scientificllm.io"
+    """Until the API server serves our resource and explains it."""
 
-    def established() -> bool:
-        conditions = kube.get("CustomResourceDefinition", name).get("status", {}).get("conditions", [])
-        return {"type": "Established", "status": "True"}.items() <= {
-            key: value for each in conditions if each["type"] == "Established" for key, value in each.items()
-        }.items()
+    def explained() -> bool:
+        try:
+            text = kube.request("GET", "/openapi/v3/apis/serving.scientificllm.io/v1alpha1").text
+        except Refused:
+            return False
+        return SCIM in text
 
-    until(established, limit=STARTS_WITHIN, what=f"{name} to be established")
+    until(explained, limit=STARTS_WITHIN, what="the API server to explain the resource")
 
 
 def _kubeconfig(kube: Kube, path: Path, token: str) -> Path:

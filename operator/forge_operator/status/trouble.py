@@ -200,11 +200,12 @@ def last_words(text: str) -> tuple[Reason, str] | None:
     """Reason and message of a server that could say why it ended; None for anything else in their place."""
     try:
         words = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a pod may write anything there
         return None
-    if not isinstance(words, dict) or words.get("reason") not in LAST_WORDS:
+    reason = words.get("reason") if isinstance(words, dict) else None
+    if not isinstance(reason, str) or reason not in LAST_WORDS:
         return None
-    return Reason(words["reason"]), str(words.get("message", ""))  # type: ignore[call-arg]  # looks a member up
+    return Reason(reason), str(words.get("message", ""))  # type: ignore[call-arg]  # looks a member up
 
 
 def _waiting(observed: Observed) -> list[Manifest]:

@@ -17,7 +17,7 @@ from tests.support.models import UID, a_model, some_settings
 GOLDEN = {
     "least": {},
     "everything": {
-        "name": "Team.A-very-long-name-" + "x" * 60,
+        "name": "team.a-very-long-name-" + "x" * 60,
         "profile": "gpu",
         "replicas": 3,
         "quantization": {"method": "none", "computeDtype": "float16"},

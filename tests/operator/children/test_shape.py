@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from forge_operator.children.shape import child_name, labels
 from tests.support.models import a_model
 
-RESOURCE_NAME = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?){0,4}", fullmatch=True)
+RESOURCE_NAME = st.from_regex(
+    r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?){0,4}", fullmatch=True
+)
 
 
 @pytest.mark.parametrize("name", ["a", "hbb-expert", "a" * 52])

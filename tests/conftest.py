@@ -1,0 +1,47 @@
+"""Where tests get a cluster from. Everything else is in the folders."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import backends, controlplane
+from tests.harness.backends import Cluster
+from tests.harness.controlplane import ControlPlane
+from tests.harness.errors import HarnessError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kubeconfig", type=Path, help="run the cluster tests on this cluster instead of kind")
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server with kwok's fake kubelet, of this run alone."""
+    name = f"forge-test-{os.getpid()}"
+    kubeconfig = tmp_path_factory.mktemp("control-plane") / "kubeconfig"
+    with _skipped_where_impossible():
+        plane = controlplane.start(name, kubeconfig)
+    try:
+        yield plane
+    finally:
+        controlplane.stop(name, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A real cluster with both images; it stays for the next run, `make clean-cluster` removes it."""
+    with _skipped_where_impossible():
+        return backends.ensure(request.config.getoption("--kubeconfig"))
+
+
+class _skipped_where_impossible:  # noqa: N801 - reads as the sentence that it is
+    """What a machine cannot do is skipped with the reason; in CI it is an error, or nothing would be tested."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, HarnessError) and os.environ.get("CI") != "true":
+            pytest.skip(str(error))

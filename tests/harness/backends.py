@@ -1,0 +1,40 @@
+"""Which cluster the tests and the demo use: the user's own, else kind."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness import images, kind
+from tests.harness.errors import HarnessError
+from tests.harness.steps import say
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A real cluster and the references of our images in it."""
+
+    kubeconfig: Path
+    operator_image: str
+    inference_image: str
+    is_kind: bool
+
+
+def ensure(kubeconfig: Path | None) -> Cluster:
+    """Have a cluster that can run both images.
+
+    Raises
+    ------
+    HarnessError
+        It cannot be had; the message says what is missing.
+    """
+    if kubeconfig:
+        say(f"using the cluster of {kubeconfig}, because a kubeconfig is given")
+        if not images.REFERENCES.exists():
+            raise HarnessError(
+                "for a cluster of your own, push both images to a registry that it can reach and name them in"
+                f' {images.REFERENCES}: {{"operator": "REPOSITORY:TAG", "inference": "REPOSITORY:TAG"}}'
+            )
+        references = images.remembered()
+    else:
+        say("no kubeconfig is given: using kind")
+        references = images.ensure(built_node=kind.ensure())
+    return Cluster(kubeconfig or kind.KUBECONFIG, references["operator"], references["inference"], not kubeconfig)
