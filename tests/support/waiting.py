@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-# How often a condition is looked at, in seconds. This is a pause between looks, never a guess at how long a thing takes.
+# Seconds between two looks at a condition; never a guess at how long a thing takes.
 _PAUSE = 0.1
 
 
