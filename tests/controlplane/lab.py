@@ -1,6 +1,6 @@
 """One namespace with models in it, and what tests ask about them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,9 +22,10 @@ class Lab:
 
     @classmethod
     @contextmanager
-    def created(cls, kube: Kube, **labels: str) -> Iterator[Self]:
+    def created(cls, kube: Kube, labels: Mapping[str, str] | None = None) -> Iterator[Self]:
+        """A namespace, deleted at the end without waiting for it."""
         name = f"lab-{uuid4().hex[:8]}"
-        meta = {"name": name, "labels": {key.replace("__", "/").replace("_", "-"): labels[key] for key in labels}}
+        meta = {"name": name, "labels": dict(labels or {})}
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
         yield cls(kube, name)
         kube.delete("Namespace", name)

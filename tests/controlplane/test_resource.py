@@ -9,6 +9,7 @@ from tests.support.kube import SCIM, Kube, Refused, a_manifest
 
 pytestmark = pytest.mark.controlplane
 
+
 def test_the_definition_is_accepted_without_a_warning(kube: Kube, lab: Lab) -> None:
     crd = kube.get("CustomResourceDefinition", "scientificmodels.serving.scientificllm.io")
     conditions = {each["type"]: each["status"] for each in crd["status"]["conditions"]}

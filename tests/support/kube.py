@@ -67,9 +67,7 @@ class Kube:
             trust.load_cert_chain(found.cert_file, found.key_file)
         token = next(iter(found.api_key.values()), None)
         headers = {"Authorization": token} if token else {}
-        self._http = httpx.Client(
-            base_url=found.host, verify=trust, headers=headers, timeout=30, trust_env=False
-        )
+        self._http = httpx.Client(base_url=found.host, verify=trust, headers=headers, timeout=30, trust_env=False)
 
         # kubectl caches what the server offers by address, and a port may have been another server's before.
         self._cache = TemporaryDirectory()
@@ -83,16 +81,13 @@ class Kube:
         command = [program("kubectl"), "--kubeconfig", self.kubeconfig, "--cache-dir", self._cache.name]
         return run([*command, *words], stdin=stdin.encode() if stdin else None)
 
-    def request(self, method: str, path: str, body: object = None, **parameters: str) -> httpx.Response:
-        """One call. A body of a PATCH is a merge patch unless `fieldManager` makes it server-side apply."""
-        kind = "application/json"
-        if method == "PATCH":
-            applied = "fieldManager" in parameters
-            kind = "application/apply-patch+yaml" if applied else "application/merge-patch+json"
-        content = None if body is None else json.dumps(body)
-        answer = self._http.request(
-            method, path, content=content, params=parameters, headers={"Content-Type": kind}
-        )
+    def request(
+        self, method: str, path: str, body: object = None, content: str = "application/json", **parameters: str
+    ) -> httpx.Response:
+        """One call; `content` is the type of the body. Raises Refused."""
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content}
+        answer = self._http.request(method, path, content=data, params=parameters, headers=headers)
         self.warnings += answer.headers.get_list("warning")
         if answer.is_error:
             raise Refused(answer.status_code, _sentence(answer))
@@ -117,19 +112,20 @@ class Kube:
     def create(self, manifest: Manifest, **parameters: str) -> Manifest:
         meta = manifest["metadata"]
         path = path_of(manifest["kind"], "", meta.get("namespace"))
-        return dict(
-            self.request("POST", path, manifest, fieldValidation="Strict", **parameters).json()
-        )
+        return dict(self.request("POST", path, manifest, fieldValidation="Strict", **parameters).json())
 
     def apply(self, manifest: Manifest, manager: str = "a-person", **parameters: str) -> Manifest:
         meta = manifest["metadata"]
         path = path_of(manifest["kind"], meta["name"], meta.get("namespace"))
         rest = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict", **parameters}
-        return dict(self.request("PATCH", path, manifest, **rest).json())
+        return dict(self.request("PATCH", path, manifest, "application/apply-patch+yaml", **rest).json())
 
-    def patch(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> Manifest:
-        """A merge patch: what `kubectl edit` and `kubectl label` send."""
-        return dict(self.request("PATCH", path_of(kind, name, namespace), change).json())
+    def patch(
+        self, kind: str, name: str, namespace: str, change: Mapping[str, Any], *, strategic: bool = False
+    ) -> Manifest:
+        """What `kubectl label` sends; `strategic` merges lists by their keys, as `kubectl edit` does."""
+        how = "application/strategic-merge-patch+json" if strategic else "application/merge-patch+json"
+        return dict(self.request("PATCH", path_of(kind, name, namespace), change, content=how).json())
 
     def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
         self.request("DELETE", path_of(kind, name, namespace))

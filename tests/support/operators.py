@@ -138,7 +138,15 @@ def running(installed: Installed, folder: Path, *, ready: str = "/readyz", **set
     name = f"operator-{time.monotonic_ns()}"
     config, log = folder / f"{name}.yaml", folder / f"{name}.log"
     config.write_text(yaml.safe_dump({**installed.settings, **ours, **settings}))
-    command = [sys.executable, "-m", "forge_operator", "--kubeconfig", str(installed.kubeconfig), "--config", str(config)]
+    command = [
+        sys.executable,
+        "-m",
+        "forge_operator",
+        "--kubeconfig",
+        str(installed.kubeconfig),
+        "--config",
+        str(config),
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env={**os.environ})
     operator = Operator(process, log, probe)

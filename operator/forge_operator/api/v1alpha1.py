@@ -39,27 +39,26 @@ _PVC_URI = r"^pvc://[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?(/[A-Za-z0-9_@+=,-][A-Za
 
 _PVC_MESSAGE = (
     "must be pvc://CLAIM/path/in/the/volume: the name of a PersistentVolumeClaim of this namespace, "
-    "then a path without '..', '//', '$' or segments that begin with a dot"
+    "then a path of letters, digits and ._@+=,- without '..', '//', '$' or segments that begin with a dot"
 )
+_PROFILE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_PROFILE_MESSAGE = "should match the name of a profile: lower-case letters, digits and dashes"
 
 
-def _check_uri(uri: str) -> str:
-    # Again what CEL checks: a body may be older than the rule, and the path becomes a path in a pod.
-    if re.fullmatch(_PVC_URI, uri) is None:
-        raise ValueError(_PVC_MESSAGE)
-    return uri
+def _matches(regex: str, message: str) -> tuple[Any, AfterValidator]:
+    """The same rule for the API server and for us: a body may be older than the rule."""
+
+    def check(value: str) -> str:
+        if re.fullmatch(regex, value) is None:
+            raise ValueError(message)
+        return value
+
+    cel: JsonValue = {"rule": f"self.matches(r'{regex}')", "message": message}
+    return Field(json_schema_extra={"x-kubernetes-validations": [cel]}), AfterValidator(check)
 
 
-PvcUri = Annotated[
-    str,
-    StringConstraints(min_length=7, max_length=1024),
-    Field(
-        json_schema_extra={
-            "x-kubernetes-validations": [{"rule": f"self.matches(r'{_PVC_URI}')", "message": _PVC_MESSAGE}]
-        }
-    ),
-    AfterValidator(_check_uri),
-]
+PvcUri = Annotated[str, StringConstraints(min_length=7, max_length=1024), *_matches(_PVC_URI, _PVC_MESSAGE)]
+ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=63), *_matches(_PROFILE, _PROFILE_MESSAGE)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=MESSAGE_LENGTH)]
 
@@ -162,12 +161,7 @@ class Spec(_Api):
         description="How the base model is held in memory. Serve with what the adapter was trained on.",
         json_schema_extra=_DEFAULTED,
     )
-    profile: (
-        Annotated[
-            str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        ]
-        | None
-    ) = Field(
+    profile: ProfileName | None = Field(
         default=None,
         description="Name of an accelerator profile that the administrator defined in the chart's values;"
         " absent: the administrator's default.",
@@ -192,9 +186,7 @@ class Condition(_Api):
     last_transition_time: Annotated[str, StringConstraints(max_length=32)] = Field(
         description="When status last changed.", json_schema_extra={"format": "date-time"}
     )
-    observed_generation: int = Field(
-        ge=0, le=2**53, description="The metadata.generation that this speaks of."
-    )
+    observed_generation: int = Field(ge=0, le=2**53, description="The metadata.generation that this speaks of.")
 
 
 class LoadedCheckpoint(_Api):
@@ -245,6 +237,4 @@ class ScientificModel(_Api):
     """A fine-tuned language model that is served. Name a checkpoint; get a URL that answers."""
 
     spec: Spec = Field(description="What to serve, on what, and how much of it.")
-    status: Status | None = Field(
-        default=None, description="What the operator saw; written by the operator only."
-    )
+    status: Status | None = Field(default=None, description="What the operator saw; written by the operator only.")

@@ -61,9 +61,7 @@ def refused(
 ) -> Status:
     """The status of a model that could not be acted on. What was known of its running pods stays."""
     generation = body["metadata"]["generation"]
-    reason = {NameConflict: Reason.NAME_CONFLICT, NotYet: Reason.WAITING}.get(
-        type(error), Reason.INVALID_SPEC
-    )
+    reason = {NameConflict: Reason.NAME_CONFLICT, NotYet: Reason.WAITING}.get(type(error), Reason.INVALID_SPEC)
     verdict = Verdict("Unknown" if isinstance(error, NotYet) else "False", reason, str(error))
     news = _conditions({"Ready": verdict, "Progressing": verdict}, previous, generation, now)
     kept = [old for old in previous.get("conditions", []) if old["type"] not in ("Ready", "Progressing")]
@@ -81,9 +79,7 @@ def _ready(model: Model, observed: Observed) -> Verdict:
     if any(not report.probe.succeeded for report in reports):
         return _with_old_pods(_PROBE_FAILED, observed)
     if reports:
-        return Verdict(
-            "True", Reason.SERVING, f"{len(reports)} of {model.spec.replicas} pods serve the model."
-        )
+        return Verdict("True", Reason.SERVING, f"{len(reports)} of {model.spec.replicas} pods serve the model.")
     return _with_old_pods(_missing_report(observed) or trouble(model, observed), observed)
 
 
@@ -100,9 +96,7 @@ def _missing_report(observed: Observed) -> Verdict | None:
     silent = [pod for pod in observed.current() if is_ready(pod) and uid(pod) not in observed.reports]
     if not silent:
         return None
-    errors = sorted(
-        {observed.report_errors[uid(pod)] for pod in silent if uid(pod) in observed.report_errors}
-    )
+    errors = sorted({observed.report_errors[uid(pod)] for pod in silent if uid(pod) in observed.report_errors})
     why = f" The operator cannot read it: {errors[0]}" if errors else ""
     return ours(Reason.AWAITING_REPORT, f"A pod is ready and has not reported what it loaded.{why}")
 

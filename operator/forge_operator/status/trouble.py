@@ -140,19 +140,14 @@ def _server_crashed(model: Model, observed: Observed) -> Verdict | None:
     for status in _servers(observed):
         ended = _ended(status)
         if ended.get("exitCode", 0) != 0:
-            lines = (
-                ended.get("message", "").strip() or "it left no message; see its log with `kubectl logs -p`"
-            )
+            lines = ended.get("message", "").strip() or "it left no message; see its log with `kubectl logs -p`"
             return yours(Reason.CRASHED, f"The server ended with status {ended['exitCode']}: {lines[-1000:]}")
     return None
 
 
 def _deadline_has_passed(model: Model, observed: Observed) -> Verdict | None:
     deployment = observed.deployment or {}
-    if (
-        has_settled(deployment)
-        and condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded"
-    ):
+    if has_settled(deployment) and condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         minutes = deployment["spec"].get("progressDeadlineSeconds", 600) // 60
         return yours(
             Reason.DEADLINE_EXCEEDED,

@@ -165,6 +165,8 @@ def test_every_reason_of_the_servers_last_words_is_taken_over(reason: str) -> No
     assert last_words(json.dumps({"reason": reason, "message": "m"})) == (reason, "m")
 
 
-@pytest.mark.parametrize("text", ["", "Traceback ...", "[]", "{}", '{"reason": "Serving"}', '{"reason": ["a"]}', '"x"', "[" * 4000])
+@pytest.mark.parametrize(
+    "text", ["", "Traceback ...", "[]", "{}", '{"reason": "Serving"}', '{"reason": ["a"]}', '"x"', "[" * 4000]
+)
 def test_anything_else_in_their_place_is_not_believed(text: str) -> None:
     assert last_words(text) is None
