@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.lab import Lab
-from tests.support.kube import SCIM, Kube, Refused, a_manifest
+from tests.support.kube import SCIM, Kube, RefusedError, a_manifest
 
 pytestmark = pytest.mark.controlplane
 
@@ -51,7 +51,7 @@ def test_a_bad_manifest_is_refused_with_a_sentence_that_names_the_field(
 ) -> None:
     manifest = a_manifest("bad", lab.namespace, **spec)
     manifest["spec"] = {key: value for key, value in manifest["spec"].items() if value is not None}
-    with pytest.raises(Refused) as no:
+    with pytest.raises(RefusedError) as no:
         lab.kube.create(manifest)
     assert no.value.code in (400, 422)
     for words in sentence:
@@ -125,7 +125,7 @@ def test_kubectl_get_shows_the_columns_that_people_ask_for(kube: Kube, lab: Lab)
 
 def test_a_name_of_253_characters_is_accepted_and_one_more_is_not(lab: Lab) -> None:
     lab.create("n" * 253)
-    with pytest.raises(Refused, match="must be no more than 253"):
+    with pytest.raises(RefusedError, match="must be no more than 253"):
         lab.create("n" * 254)
 
 

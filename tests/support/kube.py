@@ -46,7 +46,7 @@ _PLACES = {
 CHILDREN = ("ServiceAccount", "NetworkPolicy", "Service", "Deployment", "PodDisruptionBudget")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API server said no: `code` and, as text, its sentence."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -84,23 +84,23 @@ class Kube:
     def request(
         self, method: str, path: str, body: object = None, content: str = "application/json", **parameters: str
     ) -> httpx.Response:
-        """One call; `content` is the type of the body. Raises Refused."""
+        """One call; `content` is the type of the body. Raises RefusedError."""
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content}
         answer = self._http.request(method, path, content=data, params=parameters, headers=headers)
         self.warnings += answer.headers.get_list("warning")
         if answer.is_error:
-            raise Refused(answer.status_code, _sentence(answer))
+            raise RefusedError(answer.status_code, _sentence(answer))
         return answer
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest:
-        """Raises Refused with code 404 when there is none."""
+        """Raises RefusedError with code 404 when there is none."""
         return dict(self.request("GET", path_of(kind, name, namespace)).json())
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
         try:
             return self.get(kind, name, namespace)
-        except Refused as no:
+        except RefusedError as no:
             if no.code == 404:
                 return None
             raise

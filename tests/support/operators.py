@@ -19,19 +19,18 @@ import yaml
 from tests.harness.places import ROOT
 from tests.harness.steps import run
 from tests.harness.toolchain import program
-from tests.support.kube import SCIM, Kube, Manifest, Refused
+from tests.support.kube import SCIM, Kube, Manifest, RefusedError
 from tests.support.waiting import until
 
 CHART = ROOT / "charts" / "scientificllm-forge"
 STARTS_WITHIN, STOPS_WITHIN = 60.0, 30.0  # seconds
 
 
-def rendered(release: str, *values: str, kubeconfig: Path | None = None) -> list[Manifest]:
-    """The chart's objects; `values` as of `--set`. The release's namespace has its name."""
+def rendered(release: str, *values: str, file: Path | None = None) -> list[Manifest]:
+    """The chart's objects; `values` as of `--set`, `file` as of `--values`. The namespace is named like the release."""
     command = [program("helm"), "template", release, CHART, "--namespace", release]
     command += [word for value in values for word in ("--set", value)]
-    if kubeconfig:
-        command += ["--kubeconfig", kubeconfig]
+    command += ["--values", file] if file else []
     return [manifest for manifest in yaml.safe_load_all(run(command)) if manifest]
 
 
@@ -67,7 +66,7 @@ def await_crd(kube: Kube) -> None:
     def explained() -> bool:
         try:
             text = kube.request("GET", "/openapi/v3/apis/serving.scientificllm.io/v1alpha1").text
-        except Refused:
+        except RefusedError:
             return False
         return SCIM in text
 
