@@ -5,7 +5,7 @@ class OperatorError(Exception):
     """Base of everything the operator raises on purpose."""
 
 
-class InvalidSpec(OperatorError):  # noqa: N818 - named by whose turn it is
+class InvalidSpec(OperatorError):
     """The user must change the manifest. Nothing was applied; what runs goes on."""
 
     reason = "InvalidSpec"
@@ -17,7 +17,7 @@ class NameConflict(InvalidSpec):
     reason = "NameConflict"
 
 
-class NotYet(OperatorError):  # noqa: N818 - likewise
+class NotYet(OperatorError):
     """Ours to retry: the cluster is not in the state that we need, and will be."""
 
     reason = "Waiting"
@@ -28,5 +28,9 @@ class NotYet(OperatorError):  # noqa: N818 - likewise
         self.retry_after = retry_after
 
 
-class InvalidSettings(OperatorError):  # noqa: N818 - likewise
+class InvalidSettings(OperatorError):
     """The administrator must change the settings file; the message names file and field."""
+
+
+class ChildDeclined(InvalidSpec):
+    """The cluster does not accept a child as the spec asks for it: a quota, a policy. Tried again by and by."""

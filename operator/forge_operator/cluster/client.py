@@ -1,0 +1,134 @@
+"""The API server as plain JSON. kubernetes.aio brings connections and credentials; we bring the paths."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from forge_operator.api.v1alpha1 import API_VERSION, Manifest
+from forge_operator.children.shape import FIELD_MANAGER
+from forge_operator.cluster.errors import Missing, Unavailable, from_answer
+from forge_operator.cluster.kinds import CHILDREN, MODEL, Kind
+from forge_operator.errors import InvalidSettings
+
+_TIMEOUT = 30.0  # seconds of one call; lists of many objects included
+_PAGE = 500  # objects of one answer
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_CONNECTIONS = 64
+
+
+class Client:
+    """Every method raises `cluster.errors.ClusterError`."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        self.configuration = configuration
+        self._api = ApiClient(configuration)
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None) -> Self:
+        """With a kubeconfig file, or with the ServiceAccount of the pod that we run in.
+
+        Raises InvalidSettings when there is neither.
+        """
+        configuration = Configuration()
+        try:
+            if kubeconfig:
+                await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
+        except (config.ConfigException, OSError) as error:
+            where = kubeconfig or "not inside a cluster: give --kubeconfig FILE"
+            raise InvalidSettings(f"{where}: {error}") from error
+        return cls(configuration)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._api.close()
+
+    async def authorization(self) -> str | None:
+        """The present value of the Authorization header; tokens of pods are renewed from time to time."""
+        headers: dict[str, str] = {}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return headers.get("authorization")
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False) -> Manifest | None:
+        """One object, or None."""
+        try:
+            accept = _METADATA if metadata_only else "application/json"
+            return await self.request("GET", kind.path(namespace, name), accept=accept)
+        except Missing:
+            return None
+
+    async def list(
+        self, kind: Kind, namespace: str = "", selector: str = "", *, metadata_only: bool = False
+    ) -> AsyncIterator[Manifest]:
+        """All objects, page by page, so that never all of them are in memory as text."""
+        accept = _METADATA_LIST if metadata_only else "application/json"
+        query = {"labelSelector": selector, "limit": str(_PAGE)}
+        while True:
+            page = await self.request("GET", kind.path(namespace), query, accept=accept)
+            for item in page["items"]:
+                yield item
+            if not (token := page["metadata"].get("continue")):
+                return
+            query = {**query, "continue": token}
+
+    async def apply(self, manifest: Manifest, uid: str | None) -> Manifest:
+        """Server-side apply. With a `uid`, only to the object that has it (else Conflict)."""
+        meta = manifest["metadata"]
+        body = {**manifest, "metadata": {**meta, "uid": uid}} if uid else manifest
+        return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body)
+
+    async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest:
+        """Write the status of this very model; one of the same name that came later is a Conflict."""
+        meta = {key: model["metadata"][key] for key in ("namespace", "name", "uid")}
+        body = {"apiVersion": API_VERSION, "kind": MODEL.name, "metadata": meta, "status": dict(status)}
+        return await self._apply(MODEL.path(meta["namespace"], meta["name"], "status"), body)
+
+    async def _apply(self, path: str, body: Manifest) -> Manifest:
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+        return await self.request("PATCH", path, query, body, content=_APPLY)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Delete exactly the object that has this uid. Gone already: fine; another one: Conflict."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self.request("DELETE", kind.path(namespace, name), body=options)
+        except Missing:
+            return
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        *,
+        content: str = "application/json",
+        accept: str = "application/json",
+        timeout: float = _TIMEOUT,
+    ) -> Manifest:
+        """One call; the answer's JSON."""
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
+        url = f"{self.configuration.host}{path}?{urlencode(query or {})}"
+        did = f"{method} {path}"
+        try:
+            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            answer = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
+            text = await answer.read()
+            found = json.loads(text) if answer.status < 300 else None
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unavailable(f"{did}: {str(error) or type(error).__name__}") from error
+        if not isinstance(found, dict):
+            raise from_answer(answer.status, text, did)
+        return found

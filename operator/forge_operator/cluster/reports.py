@@ -1,0 +1,70 @@
+"""What a model pod says about itself, read from its admin port."""
+
+import json
+from typing import Any, Literal
+
+import aiohttp
+
+from forge_operator.api.v1alpha1 import Manifest
+from forge_operator.children.shape import ADMIN_PORT
+from forge_operator.cluster.client import Client
+from forge_operator.cluster.errors import ClusterError
+from forge_operator.cluster.kinds import POD
+from forge_operator.errors import OperatorError
+
+_TIMEOUT = 5.0  # seconds
+_LARGEST = 256 * 1024  # bytes; a report has about 500
+
+
+class ReportUnavailable(OperatorError):
+    """The pod gives no report now; the message says why and does not change from try to try."""
+
+
+class Reports:
+    """Reads reports, directly from the pod or through the API server."""
+
+    def __init__(self, client: Client, way: Literal["direct", "proxy"]) -> None:
+        self._client = client
+        self._fetch = self._directly if way == "direct" else self._through_the_api_server
+        self._pods = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT))
+
+    async def close(self) -> None:
+        await self._pods.close()
+
+    async def fetch(self, pod: Manifest) -> dict[str, Any]:
+        """The report as the pod wrote it. Raises ReportUnavailable."""
+        report = await self._fetch(pod)
+        if not isinstance(report, dict):
+            raise ReportUnavailable("the pod answered something that is no report")
+        return report
+
+    async def _directly(self, pod: Manifest) -> object:
+        address = str(pod.get("status", {}).get("podIP") or "")
+        if not address:
+            raise ReportUnavailable("the pod has no address yet")
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._pods.get(f"http://{host}:{ADMIN_PORT}/report") as answer:
+                if answer.status != 200:
+                    raise ReportUnavailable(f"the pod answered {answer.status}")
+                text = await answer.content.read(_LARGEST)
+                while len(text) < _LARGEST and (more := await answer.content.read(_LARGEST - len(text))):
+                    text += more
+                return json.loads(text)
+        except ValueError as error:
+            raise ReportUnavailable("the pod answered something that is not JSON") from error
+        except TimeoutError as error:
+            raise ReportUnavailable(f"no answer within {_TIMEOUT:g} s from port {ADMIN_PORT}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ReportUnavailable(
+                f"port {ADMIN_PORT} of the pod cannot be reached ({type(error).__name__})"
+            ) from error
+
+    async def _through_the_api_server(self, pod: Manifest) -> object:
+        meta = pod["metadata"]
+        path = POD.path(meta["namespace"], f"{meta['name']}:{ADMIN_PORT}", "proxy/report")
+        try:
+            return await self._client.request("GET", path, timeout=_TIMEOUT)
+        except ClusterError as error:
+            # The server's own words name the pod, which would make every pod's message another one.
+            raise ReportUnavailable(f"the API server's proxy answered {error.code or 'nothing'}") from error

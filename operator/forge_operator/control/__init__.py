@@ -1,0 +1,1 @@
+"""What decides: a cache of the cluster, a queue of models to look at, and one reconcile."""

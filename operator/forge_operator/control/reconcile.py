@@ -1,0 +1,153 @@
+"""One model at a time: make the cluster hold what it asks for, then say how it is. Idempotent."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from forge_operator.api.parse import Model, parse
+from forge_operator.api.v1alpha1 import SERVER, Manifest
+from forge_operator.children import desired
+from forge_operator.cluster.apply import Applier, Writer
+from forge_operator.cluster.errors import Conflict, Missing
+from forge_operator.cluster.kinds import MODEL
+from forge_operator.cluster.prune import Remover, prune
+from forge_operator.cluster.reports import ReportUnavailable
+from forge_operator.control.cache import Cache, Key
+from forge_operator.control.metrics import Metrics
+from forge_operator.errors import ChildDeclined, InvalidSpec, NameConflict, NotYet
+from forge_operator.settings import Settings
+from forge_operator.status.conditions import judge, refused
+from forge_operator.status.observed import Observed, Report, is_ready, uid
+
+logger = logging.getLogger(__name__)
+
+
+class Cluster(Writer, Remover, Protocol):
+    """The part of the client that this needs."""
+
+    async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest: ...
+
+
+class PodReports(Protocol):
+    """Reads what a pod says of itself."""
+
+    async def fetch(self, pod: Manifest) -> Mapping[str, Any]: ...
+
+
+class Reconciler:
+    """`reconcile` may run for several models at once, never twice for one."""
+
+    def __init__(
+        self,
+        client: Cluster,
+        cache: Cache,
+        reports: PodReports,
+        settings: Settings,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client, self._cache, self._pods = client, cache, reports
+        self._settings, self._metrics, self._now = settings, metrics, now
+        self._applier = Applier(client)
+        # A server reports what it loaded, which is the same until it is started again.
+        self._reports: dict[str, tuple[int, Report]] = {}
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one model up to date.
+
+        Raises NotYet, NameConflict, ChildDeclined or ClusterError when it must be looked at again.
+        """
+        body = self._cache.model(key)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            return  # the garbage collector removes the children
+        again: NotYet | InvalidSpec | None = None
+        try:
+            model = parse(body)
+            await self._make(model)
+            observed = await self._observe(model)
+            status = judge(model, observed, body.get("status") or {}, self._now())
+            if observed.report_errors:
+                again = NotYet("A pod has not reported.")
+        except (NotYet, InvalidSpec) as error:
+            status = refused(body, error, body.get("status") or {}, self._now())
+            # An invalid spec is looked at again when its owner changes it; the rest may change by itself.
+            again = error if isinstance(error, NotYet | NameConflict | ChildDeclined) else None
+            self._metrics.errors.labels(reason=type(error).__name__).inc()
+        if status != (body.get("status") or {}):
+            await self._write_status(body, status)
+        if again is not None:
+            raise again
+
+    async def _make(self, model: Model) -> None:
+        children = desired(model, self._settings)
+        for child in children:
+            kind, name = child["kind"], child["metadata"]["name"]
+            applied = await self._applier.apply(child, model, self._cache.child(kind, model.namespace, name))
+            if applied is not None:
+                self._metrics.writes.labels(verb="apply", kind=kind).inc()
+                self._cache.put(kind, applied)
+        wanted = {(child["kind"], child["metadata"]["name"]) for child in children}
+        for kind in {place.kind for place in self._cache.children(model.uid) if (place.kind, place.name) not in wanted}:
+            keep = {name for each, name in wanted if each == kind}
+            for gone in await prune(self._client, model, kind, keep):
+                self._metrics.writes.labels(verb="delete", kind=kind).inc()
+                self._cache.drop(kind, gone)
+
+    async def _observe(self, model: Model) -> Observed:
+        pods = self._cache.pods(model.uid)
+        deployment = next(
+            (
+                self._cache.child(place.kind, place.namespace, place.name)
+                for place in self._cache.children(model.uid)
+                if place.kind == "Deployment"
+            ),
+            None,
+        )
+        current = [pod for pod in Observed(deployment, pods).current() if is_ready(pod)]
+        asked = await asyncio.gather(*(self._report(pod) for pod in current))
+        reports, errors = {}, {}
+        for pod, answer in zip(current, asked, strict=True):
+            if isinstance(answer, Report):
+                reports[uid(pod)] = answer
+            else:
+                errors[uid(pod)] = answer
+        return Observed(deployment, pods, reports, errors)
+
+    async def _report(self, pod: Manifest) -> Report | str:
+        """What the pod says, or why it says nothing."""
+        restarts = _restarts(pod)
+        known = self._reports.get(uid(pod))
+        if known is not None and known[0] == restarts:
+            return known[1]
+        try:
+            report = Report.model_validate(await self._pods.fetch(pod))
+        except ReportUnavailable as error:
+            return str(error)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            return f"its report is not as expected: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        self._reports[uid(pod)] = (restarts, report)
+        return report
+
+    def forget_pod(self, pod: Mapping[str, Any]) -> None:
+        """A pod is gone: so is what it said."""
+        self._reports.pop(pod["metadata"]["uid"], None)
+
+    async def _write_status(self, body: Manifest, status: Mapping[str, Any]) -> None:
+        try:
+            written = await self._client.apply_status(body, status)
+        except Missing:
+            return  # deleted meanwhile
+        except Conflict as error:
+            raise NotYet(str(error)) from error
+        self._metrics.writes.labels(verb="apply", kind=f"{MODEL.name}/status").inc()
+        self._cache.put(MODEL.name, written)
+
+
+def _restarts(pod: Manifest) -> int:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return next((int(each.get("restartCount", 0)) for each in statuses if each.get("name") == SERVER), 0)

@@ -1,0 +1,45 @@
+"""The kubelet's questions, and Prometheus'."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+Trouble = Callable[[], str | None]  # what is wrong, None when nothing is
+
+
+@asynccontextmanager
+async def serving(port: int, answers: dict[str, Callable[[], web.Response]]) -> AsyncIterator[None]:
+    """Answer GET on these paths while the context is open. Raises OSError when the port is taken."""
+    app = web.Application()
+    for path, answer in answers.items():
+        app.router.add_get(path, _route(answer))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def probe(trouble: Trouble) -> Callable[[], web.Response]:
+    """200 `ok`, or 503 and what is wrong."""
+
+    def answer() -> web.Response:
+        wrong = trouble()
+        return web.Response(status=503 if wrong else 200, text=f"{wrong or 'ok'}\n")
+
+    return answer
+
+
+def text(content: Callable[[], bytes]) -> Callable[[], web.Response]:
+    """Prometheus' text format."""
+    return lambda: web.Response(body=content(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _route(answer: Callable[[], web.Response]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        return answer()
+
+    return handle

@@ -1,0 +1,131 @@
+"""The life of the process: lead, learn what is there, watch and work, and give the lead back."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from forge_operator.cluster.client import Client
+from forge_operator.cluster.leader import Leader
+from forge_operator.cluster.reports import Reports
+from forge_operator.cluster.schema import check
+from forge_operator.control.cache import Cache, Key
+from forge_operator.control.metrics import Metrics
+from forge_operator.control.queue import Queue
+from forge_operator.control.reconcile import Reconciler
+from forge_operator.control.workers import Audit, prime, resync, work
+from forge_operator.handlers import watches
+from forge_operator.handlers.probes import probe, serving, text
+from forge_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_STUCK_AFTER = 80.0  # seconds without a finished reconcile, while there is work; one may take 60
+
+
+class Operator:
+    """The parts, and how they meet."""
+
+    def __init__(self, client: Client, settings: Settings, *, in_cluster: bool) -> None:
+        self._client, self._settings = client, settings
+        way = settings.pod_access if settings.pod_access != "auto" else ("direct" if in_cluster else "proxy")
+        self._reports = Reports(client, way)
+        self._cache = Cache()
+        self._queue: Queue[Key] = Queue()
+        self._metrics = Metrics()
+        self._leader = Leader(client, settings.leader_election, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
+        self._audit = Audit(client, self._cache, self._queue, settings.watch_namespaces)
+        self._reconciler = Reconciler(
+            client, self._cache, self._reports, settings, self._metrics, lambda: datetime.now(UTC)
+        )
+        self._works = False
+        self._metrics.watch(
+            depth=self._queue.depth, models=lambda: len(list(self._cache.models())), leads=lambda: self._leader.leads
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Raises what ended it before, e.g. LeadershipLost."""
+        probes = {"/livez": probe(self._not_alive), "/readyz": probe(self._not_ready)}
+        metrics = {"/metrics": text(self._metrics.text)}
+        async with serving(self._settings.probe_port, probes), serving(self._settings.metrics_port, metrics):
+            try:
+                await _first(self._lead(), stop.wait())
+                if not stop.is_set():
+                    await self._work(stop)
+            finally:
+                await self._leader.release()
+                await self._reports.close()
+
+    async def _lead(self) -> None:
+        await check(self._client)
+        if self._settings.leader_election.enabled:
+            await self._leader.acquire()
+        await prime(self._client, self._cache, self._settings.watch_namespaces)
+        for key in self._cache.models():
+            self._queue.add(key)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        settings = self._settings
+        loops: list[Coroutine[Any, Any, None]] = [
+            *(work(self._queue, self._reconciler.reconcile, self._metrics) for _ in range(settings.workers)),
+            resync(self._queue, self._cache, settings.resync_seconds),
+            self._audit.run(),
+            self._watch(stop),
+        ]
+        if settings.leader_election.enabled:
+            loops.append(self._leader.hold())
+        self._works = True
+        logger.info("working on %d models", len(list(self._cache.models())))
+        await _first(*loops)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        namespaces = self._settings.watch_namespaces
+        await kopf.operator(
+            registry=watches.registry(self._client, self._cache, self._queue, self._reconciler.forget_pod),
+            settings=watches.settings(),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+
+    def _not_alive(self) -> str | None:
+        if self._audit.deaf:
+            return f"no watch tells of {', '.join(self._audit.deaf)}"
+        if (seconds := self._queue.stuck_for()) > _STUCK_AFTER:
+            return f"no reconcile has finished for {seconds:.0f} s"
+        return None
+
+    def _not_ready(self) -> str | None:
+        if self._works or self._leader.waits_for:  # a stand-by is as ready as it can be
+            return None
+        return "starting"
+
+
+async def _first(*parts: Coroutine[Any, Any, Any]) -> Any:
+    """What the first part to end returns or raises; the others are cancelled."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run(settings: Settings, kubeconfig: Path | None) -> None:
+    """Run until SIGTERM or SIGINT. Raises OperatorError and OSError (a port that is taken)."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await Client.connect(kubeconfig) as client:
+        inside = kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ
+        await Operator(client, settings, in_cluster=inside).run(stop)
