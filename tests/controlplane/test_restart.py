@@ -7,7 +7,6 @@ import pytest
 from tests.controlplane.lab import Lab
 from tests.support.kube import AuditLog, Kube
 from tests.support.operators import Installed, Operator, running
-from tests.support.pods import AdminPort
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.usefixtures("admin")]
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import KIND, Manifest
-from forge_operator.children.shape import INTENT_ANNOTATION, MODEL_UID_LABEL, digest
+from forge_operator.children.shape import INTENT_ANNOTATION, digest
 from forge_operator.cluster.errors import Conflict, Declined, Forbidden, Missing, Terminating
 from forge_operator.cluster.kinds import CHILDREN, Kind
 from forge_operator.errors import ChildDeclined, NameConflict, NotYet
@@ -104,14 +104,8 @@ def difference(wanted: Any, live: Any, path: str = "") -> str | None:
 
 
 def is_ours(live: Manifest, uid: str) -> bool:
-    """Whether an object belongs to the model with this uid.
-
-    By its controller; by its label where it has no controller at all: somebody removed our reference.
-    """
-    controller = _controller(live)
-    if controller is not None:
-        return bool(controller["uid"] == uid)
-    return bool((live["metadata"].get("labels") or {}).get(MODEL_UID_LABEL) == uid)
+    """Whether an object's controller is the model with this uid. A label alone proves nothing."""
+    return (_controller(live) or {}).get("uid") == uid
 
 
 def _must_be_ours(child: Manifest, model: Model, live: Manifest) -> None:

@@ -51,7 +51,7 @@ class Reports:
                 while len(text) < _LARGEST and (more := await answer.content.read(_LARGEST - len(text))):
                     text += more
                 return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReportUnavailable("the pod answered something that is not JSON") from error
         except TimeoutError as error:
             raise ReportUnavailable(f"no answer within {_TIMEOUT:g} s from port {ADMIN_PORT}") from error

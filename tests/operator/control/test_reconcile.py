@@ -1,0 +1,242 @@
+"""One reconcile against a cluster in memory: what is written, and above all what is not."""
+
+import copy
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from forge_operator.api.v1alpha1 import Manifest
+from forge_operator.cluster.errors import ClusterError, Declined, Unavailable
+from forge_operator.cluster.kinds import CHILDREN, MODEL, POD
+from forge_operator.cluster.reports import ReportUnavailable
+from forge_operator.control.cache import Cache, Id, Key
+from forge_operator.control.metrics import Metrics
+from forge_operator.control.reconcile import Reconciler
+from forge_operator.errors import ChildDeclined, NameConflict, NotYet
+from tests.support.fake_cluster import FakeCluster
+from tests.support.models import UID, a_body, a_report, some_settings
+
+KEY = Key("lab", "hbb-expert")
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+class Pods:
+    """What pods say of themselves."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: Mapping[str, Any] | Exception = a_report().model_dump(by_alias=True)
+
+    async def fetch(self, pod: Manifest) -> Mapping[str, Any]:
+        self.asked.append(pod["metadata"]["name"])
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Bench:
+    """A cluster, and an operator that sees it."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.cluster = FakeCluster()
+        self.pods = Pods()
+        self.cluster.put("ScientificModel", a_body(**spec))
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process that knows nothing but what it lists."""
+        self.cache = Cache()
+        self.reconciler = Reconciler(self.cluster, self.cache, self.pods, some_settings(), Metrics(), lambda: NOW)
+
+    async def reconcile(self) -> None:
+        """After the watches have told of everything."""
+        for place, thing in self.cluster.objects.items():
+            self.cache.put(place.kind, copy.deepcopy(thing))
+        for kind in (*CHILDREN, "Pod", "ScientificModel"):
+            for place, thing in list(self.cache.of_kind(kind)):
+                if place not in self.cluster.objects:
+                    self.cache.drop(kind, thing)
+        await self.reconciler.reconcile(KEY)
+
+    def model(self) -> Manifest:
+        return self.cluster.objects[Id(MODEL.name, *KEY)]
+
+    def condition(self, kind: str = "Ready") -> tuple[str, str]:
+        found = next(c for c in self.model()["status"]["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"]
+
+    def place(self, kind: str) -> Id:
+        return Id(kind, "lab", "hbb-expert")
+
+    def a_ready_pod(self, name: str = "pod-1", restarts: int = 0) -> None:
+        """As a kubelet would have it, and the Deployment's status with it."""
+        deployment = self.cluster.objects[self.place("Deployment")]
+        template = deployment["spec"]["template"]["metadata"]
+        self.cluster.put(
+            POD.name,
+            {
+                "metadata": {"name": name, "namespace": "lab", **copy.deepcopy(template)},
+                "status": {
+                    "phase": "Running",
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "containerStatuses": [{"name": "server", "restartCount": restarts, "state": {"running": {}}}],
+                },
+            },
+        )
+        count = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), len(self.cluster.of(POD)))
+        self.cluster.edit(self.place("Deployment"), lambda d: d.update(status=count))
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    """A model that is served and at rest."""
+    found = Bench()
+    await found.reconcile()
+    found.a_ready_pod()
+    await found.reconcile()
+    assert found.condition() == ("True", "Serving")
+    found.cluster.writes.clear()
+    return found
+
+
+async def test_children_and_status_are_made(bench: Bench) -> None:
+    kinds = {place.kind for place in bench.cluster.objects}
+    assert kinds == {"ScientificModel", "Pod", *CHILDREN} - {"PodDisruptionBudget"}
+
+
+async def test_a_second_look_writes_nothing(bench: Bench) -> None:
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+    assert bench.pods.asked == ["pod-1"], "a report is read once"
+
+
+async def test_a_restart_writes_nothing(bench: Bench) -> None:
+    bench.restart()
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+
+
+@pytest.mark.parametrize("kind", sorted(set(CHILDREN) - {"PodDisruptionBudget"}))
+async def test_a_deleted_child_is_made_again(bench: Bench, kind: str) -> None:
+    bench.cluster.remove(bench.place(kind))
+    await bench.reconcile()
+    assert ("apply", bench.place(kind)) in bench.cluster.writes
+
+
+async def test_an_edited_child_is_put_back_alone(bench: Bench) -> None:
+    bench.cluster.edit(bench.place("Service"), lambda s: s["spec"].update(type="NodePort"))
+    await bench.reconcile()
+    assert bench.cluster.writes == [("apply", bench.place("Service"))]
+
+
+async def test_what_others_add_stays_and_is_not_written_over(bench: Bench) -> None:
+    def inject(deployment: Manifest) -> None:
+        deployment["metadata"]["labels"]["team"] = "genetics"
+        deployment["spec"]["template"]["spec"]["containers"].append({"name": "mesh", "image": "mesh:1"})
+
+    bench.cluster.edit(bench.place("Deployment"), inject)
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+
+
+async def test_a_child_that_is_no_longer_wanted_goes() -> None:
+    bench = Bench(replicas=2)
+    await bench.reconcile()
+    bench.cluster.edit(bench.place("ScientificModel"), lambda m: (m["spec"].update(replicas=1), bump(m)))
+    await bench.reconcile()
+    assert ("delete", bench.place("PodDisruptionBudget")) in bench.cluster.writes
+    bench.cluster.writes.clear()
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+
+
+def bump(model: Manifest) -> None:
+    model["metadata"]["generation"] += 1
+
+
+async def test_an_invalid_spec_is_told_and_touches_nothing_that_runs(bench: Bench) -> None:
+    bench.cluster.edit(bench.place("ScientificModel"), lambda m: (m["spec"].update(profile="tpu"), bump(m)))
+    await bench.reconcile()
+    assert bench.condition() == ("False", "InvalidSpec")
+    assert bench.cluster.writes == [("status", bench.place("ScientificModel"))]
+
+
+async def test_a_name_that_is_taken_is_told_and_looked_at_again(bench: Bench) -> None:
+    bench.cluster.remove(bench.place("Service"))
+    bench.cluster.put("Service", {"metadata": {"name": "hbb-expert", "namespace": "lab"}})
+    with pytest.raises(NameConflict):
+        await bench.reconcile()
+    assert bench.condition() == ("False", "NameConflict")
+    bench.cluster.remove(bench.place("Service"))
+    await bench.reconcile()
+    assert bench.condition() == ("True", "Serving")
+
+
+async def test_a_child_that_the_cluster_declines_is_told_with_its_words(bench: Bench) -> None:
+    bench.cluster.remove(bench.place("Service"))
+    bench.cluster.refuse = lambda verb, place: Declined("exceeded quota: services", 403) if verb == "apply" else None
+    with pytest.raises(ChildDeclined):
+        await bench.reconcile()
+    assert bench.condition() == ("False", "InvalidSpec")
+    assert "exceeded quota" in bench.model()["status"]["conditions"][0]["message"]
+
+
+async def test_an_api_server_that_is_away_changes_no_status(bench: Bench) -> None:
+    before = copy.deepcopy(bench.model())
+    bench.cluster.remove(bench.place("Service"))
+
+    def away(verb: str, place: Id) -> ClusterError:
+        return Unavailable("connection refused")
+
+    bench.cluster.refuse = away
+    with pytest.raises(Unavailable):
+        await bench.reconcile()
+    assert bench.model() == before
+
+
+async def test_a_pod_without_a_report_does_not_make_the_model_ready_and_is_asked_again(bench: Bench) -> None:
+    bench.restart()
+    bench.pods.answer = ReportUnavailable("the pod answered 503")
+    with pytest.raises(NotYet):
+        await bench.reconcile()
+    assert bench.condition() == ("Unknown", "AwaitingReport")
+    bench.pods.answer = a_report().model_dump(by_alias=True)
+    await bench.reconcile()
+    assert bench.condition() == ("True", "Serving")
+
+
+async def test_a_report_that_is_not_one_is_told_by_its_field(bench: Bench) -> None:
+    bench.restart()
+    bench.pods.answer = {**a_report().model_dump(by_alias=True), "checkpoint": {"rank": 8}}
+    with pytest.raises(NotYet):
+        await bench.reconcile()
+    message = bench.model()["status"]["conditions"][0]["message"]
+    assert "checkpoint.digest" in message
+
+
+async def test_a_server_that_was_started_again_is_asked_again(bench: Bench) -> None:
+    place = Id("Pod", "lab", "pod-1")
+    bench.cluster.edit(place, lambda pod: pod["status"]["containerStatuses"][0].update(restartCount=1))
+    await bench.reconcile()
+    assert bench.pods.asked == ["pod-1", "pod-1"]
+
+
+async def test_a_model_on_its_way_out_is_left_to_the_garbage_collector(bench: Bench) -> None:
+    bench.cluster.edit(
+        bench.place("ScientificModel"), lambda m: m["metadata"].update(deletionTimestamp="2026-11-24T12:00:00Z")
+    )
+    bench.cluster.remove(bench.place("Service"))
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+
+
+async def test_a_model_that_is_gone_when_its_status_is_written_is_no_error(bench: Bench) -> None:
+    await bench.reconcile()
+    bench.cluster.edit(bench.place("Deployment"), lambda d: d["status"].update(readyReplicas=0))
+    gone = bench.cluster.remove(bench.place("ScientificModel"))
+    bench.cache.put("Deployment", bench.cluster.objects[bench.place("Deployment")])
+    await bench.reconciler.reconcile(KEY)
+    assert ("status", bench.place("ScientificModel")) in bench.cluster.writes
+    assert gone["metadata"]["uid"] == UID
