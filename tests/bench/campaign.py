@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from forge_operator.children.shape import child_name
-from tests.support.kube import SCIM, AuditLog, Kube, a_manifest, path_of
+from tests.support.kube import SCIM, AuditLog, Kube, a_manifest, claims, path_of
 from tests.support.operators import Installed, Operator, running
 from tests.support.waiting import until
 
@@ -53,6 +53,7 @@ class Campaign:
             A step did not end within LIMIT.
         """
         self._kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        claims(self._kube, NAMESPACE, "models")
         names = [f"model-{number:04}" for number in range(models)]
         with running(self._installed, self._folder) as operator:
             self._say(f"creating {models} models")

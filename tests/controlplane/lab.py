@@ -7,7 +7,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from forge_operator.children.shape import MODEL_UID_LABEL, child_name
-from tests.support.kube import CHILDREN, SCIM, Kube, Manifest, a_manifest
+from tests.support.kube import CHILDREN, SCIM, Kube, Manifest, a_manifest, claims
 from tests.support.waiting import until
 
 LIMIT = 30.0  # seconds for what should take one or two: the machine may be busy
@@ -23,10 +23,11 @@ class Lab:
     @classmethod
     @contextmanager
     def created(cls, kube: Kube, labels: Mapping[str, str] | None = None) -> Iterator[Self]:
-        """A namespace, deleted at the end without waiting for it."""
+        """A namespace with claims `models` and `other`, deleted at the end without waiting for it."""
         name = f"lab-{uuid4().hex[:8]}"
         meta = {"name": name, "labels": dict(labels or {})}
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+        claims(kube, name, "models", "other")
         yield cls(kube, name)
         kube.delete("Namespace", name)
 

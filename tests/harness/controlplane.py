@@ -61,6 +61,11 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
         command += ["--kubeconfig", kubeconfig, "--kube-audit-policy", policy]
         # The default service range holds 253 Services; a lab with many models needs more, and so do our tests.
         command += ["--extra-args", "kube-apiserver=service-cluster-ip-range=10.96.0.0/16"]
+        # Kubernetes' controllers hold themselves to 20 calls a second: many models would wait for them, not for us.
+        # (kwokctl 0.8.0 panics unless every program has its first argument before any has a second.)
+        for argument in ("kube-api-qps=500", "kube-api-burst=1000"):
+            for program in ("kube-controller-manager", "kube-scheduler"):
+                command += ["--extra-args", f"{program}={argument}"]
         for program, path in binaries.items():
             command += [flags[program], path]
         run(command, timeout=180)

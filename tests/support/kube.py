@@ -146,6 +146,23 @@ def a_manifest(name: str, namespace: str, **spec: Any) -> Manifest:
     return {**body, "metadata": {"name": name, "namespace": namespace}}
 
 
+def claims(kube: Kube, namespace: str, *names: str) -> None:
+    """PersistentVolumeClaims and a volume bound to each: pods are not scheduled without."""
+    spec = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    for name in names:
+        volume = f"{namespace}-{name}"
+        home = {"hostPath": {"path": "/srv/models"}, "capacity": {"storage": "1Gi"}}
+        reference = {"claimRef": {"namespace": namespace, "name": name}}
+        meta = {"name": name, "namespace": namespace}
+        wants = {"volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}}
+        kube.create(_core("PersistentVolume", {"name": volume}, {**spec, **home, **reference}))
+        kube.create(_core("PersistentVolumeClaim", meta, {**spec, **wants}))
+
+
+def _core(kind: str, metadata: Manifest, spec: Manifest) -> Manifest:
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
 def path_of(kind: str, name: str = "", namespace: str | None = None) -> str:
     api, plural = _PLACES[kind]
     parts = ["", api, *(["namespaces", namespace] if namespace else []), plural, *([name] if name else [])]

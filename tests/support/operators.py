@@ -96,16 +96,20 @@ class Operator:
 
     def answers(self, path: str) -> bool:
         """Whether a probe is green. Raises AssertionError, with the log's end, when the process has ended."""
-        if self._process.poll() is not None:
-            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-30:])
-            raise AssertionError(f"the operator ended with status {self._process.returncode}:\n{tail}")
+        self._must_run()
         try:
             return httpx.get(f"{self._probes}{path}", timeout=2, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
+    def _must_run(self) -> None:
+        if self._process.poll() is not None:
+            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-30:])
+            raise AssertionError(f"the operator ended with status {self._process.returncode}:\n{tail}")
+
     def measure(self) -> float:
-        """Its memory now, in MiB."""
+        """Its memory now, in MiB. Raises AssertionError when the process has ended."""
+        self._must_run()
         now = float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
         self.rss_peak = max(self.rss_peak, now)
         return now

@@ -77,7 +77,7 @@ class Client:
         query = {"labelSelector": selector, "limit": str(_PAGE)}
         while True:
             page = await self.request("GET", kind.path(namespace), query, accept=accept)
-            for item in page["items"]:
+            for item in page["items"] or []:  # of nothing, a list of metadata is null
                 yield item
             if not (token := page["metadata"].get("continue")):
                 return

@@ -60,10 +60,11 @@ async def test_a_list_is_read_page_by_page(server: Talk) -> None:
     api, client = server
     api.answers = [
         (200, {"metadata": {"continue": "abc"}, "items": [{"n": 1}, {"n": 2}]}),
-        (200, {"metadata": {}, "items": [{"n": 3}]}),
+        (200, {"metadata": {"continue": "def"}, "items": [{"n": 3}]}),
+        (200, {"metadata": {}, "items": None}),
     ]
     assert [each["n"] async for each in client.list(SERVICE, "lab", "a=b")] == [1, 2, 3]
-    assert [query.get("continue") for _, _, query, _, _ in api.asked] == [None, "abc"]
+    assert [query.get("continue") for _, _, query, _, _ in api.asked] == [None, "abc", "def"]
     assert api.asked[0][1] == "/api/v1/namespaces/lab/services"
     assert api.asked[0][2]["labelSelector"] == "a=b"
 

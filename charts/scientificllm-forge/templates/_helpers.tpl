@@ -1,0 +1,95 @@
+{{/* The name of everything in the release's namespace: 63 characters at most. */}}
+{{- define "forge.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" (.Release.Name | trunc 43 | trimSuffix "-") .Chart.Name -}}
+{{- end -}}
+{{- end }}
+
+{{/* The name of everything without a namespace: two releases must not share it. */}}
+{{- define "forge.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "forge.name" .) -}}
+{{- end }}
+
+{{- define "forge.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "forge.labels" -}}
+{{ include "forge.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Call with a dict of `image` and `root`. */}}
+{{- define "forge.image" -}}
+{{- with .image.digest -}}
+{{ $.image.repository }}@{{ . }}
+{{- else -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* The Pod Security Standard `restricted`, for a container. */}}
+{{- define "forge.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* The Pod Security Standard `restricted`, for a pod. */}}
+{{- define "forge.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* What the operator may do in each namespace that it serves. */}}
+{{- define "forge.rules" -}}
+- apiGroups: [serving.scientificllm.io]
+  resources: [scientificmodels]
+  verbs: [get, list, watch]
+- apiGroups: [serving.scientificllm.io]
+  resources: [scientificmodels/status]
+  verbs: [patch]
+# A child's ownerReference blocks the deletion of its model until the child is gone: that needs this.
+- apiGroups: [serving.scientificllm.io]
+  resources: [scientificmodels/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- if eq .Values.podAccess "proxy" }}
+- apiGroups: [""]
+  resources: [pods/proxy]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/* What it must read of its own definition, wherever it serves. */}}
+{{- define "forge.definitionRules" -}}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [scientificmodels.serving.scientificllm.io]
+  verbs: [get]
+{{- end }}
