@@ -2,7 +2,9 @@
 
 import json
 import re
-from functools import cache
+import tomllib
+from collections.abc import Iterator
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from forge_operator import settings
+from forge_operator.cluster import kinds
 from tests.golden import matches_golden
 from tests.harness.errors import HarnessError
 from tests.harness.places import ROOT
@@ -18,6 +21,7 @@ from tests.harness.toolchain import program
 from tests.support.operators import CHART, rendered
 
 SETS = sorted((CHART / "ci").glob("*-values.yaml"))
+MONITORS = "monitoring.coreos.com/v1/ServiceMonitor"  # what helm learns from a cluster that has it
 Manifest = dict[str, Any]
 
 every_set = pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)
@@ -75,9 +79,27 @@ def test_permissions_are_the_least(values: Path) -> None:
     for role in [*of_kind("Role", values), *of_kind("ClusterRole", values)]:
         for rule in role["rules"]:
             words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-            assert not words & {"*", "secrets", "pods/exec", "escalate", "bind", "impersonate"}, role["metadata"][
-                "name"
-            ]
+            assert not words & {"*", "secrets", "pods/exec", "escalate", "bind", "impersonate"}, rule
+
+
+def test_permissions_are_those_that_the_code_uses() -> None:
+    [role] = [r for r in of_kind("ClusterRole", values_set("default")) if "aggregate" not in json.dumps(r["metadata"])]
+    granted = {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    writes = {"get", "list", "watch", "create", "patch", "delete"}
+    reads = {"get", "list", "watch"}
+    assert granted == {
+        **{(kind.group, kind.plural): writes for kind in kinds.CHILDREN.values()},
+        ("", kinds.POD.plural): reads,
+        (kinds.MODEL.group, kinds.MODEL.plural): reads,
+        (kinds.MODEL.group, f"{kinds.MODEL.plural}/status"): {"patch"},
+        (kinds.MODEL.group, f"{kinds.MODEL.plural}/finalizers"): {"update"},
+        ("apiextensions.k8s.io", "customresourcedefinitions"): {"get"},
+    }
 
 
 @every_set
@@ -114,10 +136,19 @@ def test_digests_win_over_tags() -> None:
 
 
 def test_names_stay_legal_whatever_the_release_is_called() -> None:
-    for release in ("a" * 53, "forge", "scientificllm-forge-of-the-genetics-laboratory-no-5"):
+    for release in ("a" * 53, "forge", "scientificllm-forge-of-the-genetics-laboratory-no-5", "lab.five"):
         for thing in rendered(release):
-            if thing["kind"] != "CustomResourceDefinition":
-                assert len(thing["metadata"]["name"]) <= (253 if "Role" in thing["kind"] else 63)
+            name = thing["metadata"]["name"]
+            if "rbac" in thing["apiVersion"] or thing["kind"] == "CustomResourceDefinition":
+                assert len(name) <= 253
+            else:
+                assert re.fullmatch(r"[a-z][a-z0-9-]{,61}[a-z0-9]", name)
+
+
+def test_the_chart_has_the_version_of_the_programs() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert chart["version"] == chart["appVersion"] == project["version"]
 
 
 def test_the_settings_take_effect_when_they_change() -> None:
@@ -134,7 +165,11 @@ def test_the_settings_take_effect_when_they_change() -> None:
         ("replicsa=3", "replicsa"),
         ("profiles.cpu.limts.memory=1Gi", "limts"),
         ("podAccess=magic", "podAccess"),
+        ("profiles.cpu.accelerator.resorce=nvidia.com/gpu", "resorce"),
+        ("defaultProfile=tpu", 'defaultProfile: no profile is named "tpu"; defined are cpu, nvidia-gpu'),
+        ("image.digest=latest", "image/digest"),
         ("workers=0", "workers"),
+        ("workers=65", "workers"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("watchNamespaces=lab", "watchNamespaces"),
     ],
@@ -144,18 +179,51 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(change: str, words: str
         rendered("forge-system", change)
 
 
-def test_every_value_is_used() -> None:
-    text = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
-    for path in _leaves(json.loads((CHART / "values.schema.json").read_text())):
-        used = any(f".Values.{'.'.join(path[:length])}" in text for length in range(1, len(path) + 1))
-        assert used, f"no template uses {'.'.join(path)}"
+def test_there_is_a_service_monitor_where_the_cluster_knows_them() -> None:
+    monitored = ["--values", str(values_set("monitoring"))]
+    [monitor] = [thing for thing in _rendered_with(*monitored) if thing["kind"] == "ServiceMonitor"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    [service] = of_kind("Service", values_set("monitoring"))
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert of_kind("ServiceMonitor", values_set("monitoring")) == []
 
 
-def _leaves(schema: Manifest, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    below = schema.get("properties")
+def test_every_value_changes_what_is_rendered(tmp_path: Path) -> None:
+    switch = ("metrics", "serviceMonitor", "enabled")
+    for path, change in _changes(json.loads((CHART / "values.schema.json").read_text())):
+        values = tmp_path / ".".join(path)
+        values.write_text(json.dumps(reduce(lambda inner, name: {name: inner}, reversed(path), change)))
+        options = [] if path == switch else ["--set", f"{'.'.join(switch)}=true"]
+        after = _rendered_with(*options, "--values", str(values))
+        assert after != _rendered_with(*options), f"no template uses {'.'.join(path)}"
+
+
+@cache
+def _rendered_with(*options: str) -> list[Manifest]:
+    command: list[str | Path] = [program("helm"), "template", "forge-system", CHART, "--api-versions", MONITORS]
+    return [thing for thing in yaml.safe_load_all(run([*command, *options])) if thing]
+
+
+def _changes(schema: Manifest, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each value's path, and something that it may be but is not."""
+    every = schema.get("additionalProperties") or {}
+    below = schema.get("properties") or ({"cpu": every} if "properties" in every else {})
+    for name, part in below.items():
+        if name != "global":
+            yield from _changes(part, (*path, name))
     if not below:
-        return [path]
-    return [leaf for name, part in below.items() if name != "global" for leaf in _leaves(part, (*path, name))]
+        yield path, _other(schema, reduce(dict.get, path, yaml.safe_load((CHART / "values.yaml").read_text())))
+
+
+def _other(schema: Manifest, default: Any) -> Any:
+    if "enum" in schema:
+        return next(word for word in schema["enum"] if word != default)
+    if default == "cpu":
+        return "nvidia-gpu"  # the default profile must be one of those that are defined
+    if schema["type"] == "boolean":
+        return not default
+    return {"string": f"sha256:{'c' * 64}", "integer": 7, "array": ["other"], "object": {"other": "1"}}[schema["type"]]
 
 
 def test_the_default_rendering_is_the_golden_one() -> None:

@@ -28,7 +28,7 @@ EDITS: list[tuple[str, dict[str, Any]]] = [
     ("Deployment", {"spec": {"strategy": {"rollingUpdate": {"maxSurge": 7}}}}),
     ("Deployment", {"spec": {"template": {"spec": {"automountServiceAccountToken": True}}}}),
     ("Deployment", {"spec": {"template": {"spec": {"securityContext": {"runAsUser": 1}}}}}),
-    ("Deployment", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}),
+    ("Deployment", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 900}}}}),
     ("Deployment", _container(image="elsewhere.example/other:1")),
     ("Deployment", _container(env=[{"name": "FORGE_MAX_QUEUE", "value": "1"}])),
     ("Deployment", _container(resources={"limits": {"memory": "1Mi"}, "requests": {"memory": "1Mi"}})),

@@ -63,7 +63,8 @@ class FakeCluster:
         for place, thing in list(self.objects.items()):
             labels = thing["metadata"].get("labels") or {}
             if place.kind == kind.name and namespace in ("", place.namespace) and labels.get(key, "") == value:
-                yield copy.deepcopy({"metadata": thing["metadata"]} if metadata_only else thing)
+                whole = {"apiVersion": kind.api_version, "kind": kind.name, **thing}
+                yield copy.deepcopy({"metadata": thing["metadata"]} if metadata_only else whole)
 
     async def apply(self, manifest: Manifest, uid: str | None) -> Manifest:
         place = id_of(manifest["kind"], manifest)

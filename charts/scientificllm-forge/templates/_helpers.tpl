@@ -1,9 +1,10 @@
 {{/* The name of everything in the release's namespace: 63 characters at most. */}}
 {{- define "forge.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- if contains .Chart.Name $release -}}
+{{- $release | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" (.Release.Name | trunc 43 | trimSuffix "-") .Chart.Name -}}
+{{- printf "%s-%s" ($release | trunc 43 | trimSuffix "-") .Chart.Name -}}
 {{- end -}}
 {{- end }}
 
@@ -23,6 +24,11 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Whether the cluster knows ServiceMonitors; empty: no. */}}
+{{- define "forge.hasServiceMonitor" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/ServiceMonitor" }}true{{ end -}}
 {{- end }}
 
 {{/* Call with a dict of `image` and `root`. */}}

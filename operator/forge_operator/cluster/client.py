@@ -17,7 +17,7 @@ from forge_operator.cluster.kinds import CHILDREN, MODEL, Kind
 from forge_operator.errors import InvalidSettings
 
 _TIMEOUT = 30.0  # seconds of one call; lists of many objects included
-_PAGE = 500  # objects of one answer
+_PAGE = 100  # objects of one answer
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -78,7 +78,8 @@ class Client:
         while True:
             page = await self.request("GET", kind.path(namespace), query, accept=accept)
             for item in page["items"] or []:  # of nothing, a list of metadata is null
-                yield item
+                # The items of a list do not say what they are.
+                yield {"apiVersion": kind.api_version, "kind": kind.name, **item}
             if not (token := page["metadata"].get("continue")):
                 return
             query = {**query, "continue": token}

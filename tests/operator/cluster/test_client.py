@@ -63,7 +63,9 @@ async def test_a_list_is_read_page_by_page(server: Talk) -> None:
         (200, {"metadata": {"continue": "def"}, "items": [{"n": 3}]}),
         (200, {"metadata": {}, "items": None}),
     ]
-    assert [each["n"] async for each in client.list(SERVICE, "lab", "a=b")] == [1, 2, 3]
+    found = [each async for each in client.list(SERVICE, "lab", "a=b")]
+    assert [each["n"] for each in found] == [1, 2, 3]
+    assert (found[0]["apiVersion"], found[0]["kind"]) == ("v1", "Service"), "the server does not say it of items"
     assert [query.get("continue") for _, _, query, _, _ in api.asked] == [None, "abc", "def"]
     assert api.asked[0][1] == "/api/v1/namespaces/lab/services"
     assert api.asked[0][2]["labelSelector"] == "a=b"
@@ -193,13 +195,16 @@ async def test_a_report_comes_through_the_api_server(server: Talk) -> None:
         await reports.close()
 
 
-async def test_a_pod_that_cannot_be_reached_is_told_without_its_name(server: Talk) -> None:
+async def test_a_pod_that_cannot_be_reached_is_told_without_its_name(
+    server: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge_operator.cluster.reports.ADMIN_PORT", 9)  # nobody is there
     _, client = server
     reports = Reports(client, "direct")
     try:
         with pytest.raises(ReportUnavailable, match="no address"):
             await reports.fetch(POD)
-        with pytest.raises(ReportUnavailable, match="port 8081 of the pod cannot be reached"):
+        with pytest.raises(ReportUnavailable, match="port 9 of the pod cannot be reached"):
             await reports.fetch({**POD, "status": {"podIP": "127.0.0.3"}})
     finally:
         await reports.close()
