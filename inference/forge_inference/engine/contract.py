@@ -33,7 +33,8 @@ class Request:
 class Chunk:
     """One generated token. The last chunk of a request has `finish`.
 
-    `text` may be empty (the closing token, or a token that does not end a character).
+    `text` may be empty (the token does not end a character, or its text may begin a stop string). `closing` marks
+    the token by which the model ends its turn: it is no part of the answer.
     `logprob` is the raw log-probability (natural logarithm, T=1, before top-p and top-k) of `token`.
     """
 
@@ -41,6 +42,7 @@ class Chunk:
     token: int
     logprob: float
     prompt_tokens: int
+    closing: bool = False
     finish: FinishReason | None = None
 
 

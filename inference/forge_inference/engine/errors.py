@@ -1,0 +1,41 @@
+"""What can go wrong with a request, and with a start. The web room maps these to status codes."""
+
+
+class EngineError(Exception):
+    """Base of everything an engine raises on purpose."""
+
+
+class NotReady(EngineError):
+    """The model is still being loaded, or the server is on its way out."""
+
+
+class Overloaded(EngineError):
+    """The queue is full. `retry_after` is a guess in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PromptTooLong(EngineError):
+    """Prompt and answer together do not fit."""
+
+
+class InvalidRequest(EngineError):
+    """The request cannot be served as it is."""
+
+
+class DeadlineExceeded(EngineError):
+    """The request took longer than the server allows, waiting included."""
+
+
+class EngineFailed(EngineError):
+    """The engine ended with an error; the process is of no use any more."""
+
+
+class LoadError(EngineError):
+    """Nothing can be served. `reason` is a word of docs/architecture.md, "Last words"."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

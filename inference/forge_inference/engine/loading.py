@@ -1,0 +1,112 @@
+"""Base model and adapter into memory, quantised as the adapter was trained. Nothing is merged, nothing is fetched."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from forge_inference.checkpoint import base as base_room
+from forge_inference.checkpoint import preflight
+from forge_inference.checkpoint.base import Base
+from forge_inference.checkpoint.errors import CheckpointError
+from forge_inference.checkpoint.preflight import Adapter
+from forge_inference.engine.contract import Quantization
+from forge_inference.engine.errors import LoadError
+
+logger = logging.getLogger(__name__)
+
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What to load; the URIs are what the manifest said, for messages."""
+
+    checkpoint: Path
+    base_model: Path
+    checkpoint_uri: str
+    base_model_uri: str
+    quantization: Quantization
+
+
+@dataclass
+class Weights:
+    """What was loaded."""
+
+    model: Any  # a PeftModel in evaluation mode
+    tokenizer: Any
+    adapter: Adapter
+    device: torch.device
+
+
+def load(sources: Sources) -> Weights:
+    """Raises LoadError with the reason for the pod's last words."""
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        with _step("checking files"):
+            base = base_room.read(sources.base_model, sources.base_model_uri)
+            adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
+            _must_run_on(device, base, sources.quantization)
+        with _step(f"loading the base model on {device}"):
+            tokenizer = AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
+            model = AutoModelForCausalLM.from_pretrained(
+                sources.base_model,
+                dtype=getattr(torch, sources.quantization.compute_dtype),
+                quantization_config=None if base.quantized else _bitsandbytes(sources.quantization),
+                device_map={"": device},
+                use_safetensors=True,
+                **_LOCAL,
+            )
+        with _step("loading the adapter"):
+            model = PeftModel.from_pretrained(
+                model, sources.checkpoint, autocast_adapter_dtype=False, use_safetensors=True, local_files_only=True
+            )
+    except CheckpointError as error:
+        raise LoadError(error.reason, str(error)) from error
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise LoadError(
+            "OutOfMemory",
+            f"The model does not fit into the memory of {device}: choose a larger spec.profile, or "
+            "spec.quantization.method nf4.",
+        ) from error
+    model.eval()
+    return Weights(model, tokenizer, adapter, device)
+
+
+def _bitsandbytes(quantization: Quantization) -> BitsAndBytesConfig | None:
+    if quantization.method == "none":
+        return None
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=quantization.double_quant,
+        bnb_4bit_compute_dtype=getattr(torch, quantization.compute_dtype),
+    )
+
+
+def _must_run_on(device: torch.device, base: Base, quantization: Quantization) -> None:
+    """bitsandbytes' CPU kernel ends the process, without an error, for layers of other sizes."""
+    if device.type != "cpu" or quantization.method == "none" or base.quantized:
+        return
+    for name, (out, into) in base.linear().items():
+        if out % 32 or into % 64:
+            raise LoadError(
+                "BaseModelMismatch",
+                f"Layer {name} has {out} x {into} weights; NF4 on a CPU needs multiples of 32 x 64. Set "
+                "spec.quantization.method none, or use a profile with a GPU.",
+            )
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    start = time.monotonic()
+    logger.info("%s ...", what)
+    yield
+    logger.info("%s: %.1f s", what, time.monotonic() - start)

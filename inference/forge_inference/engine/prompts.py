@@ -1,0 +1,45 @@
+"""From a request's text to token ids. What a user writes never becomes a control token."""
+
+from typing import Any
+from uuid import uuid4
+
+
+class Prompts:
+    """Renders prompts for one tokenizer of transformers."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._control = tuple(tokenizer.all_special_tokens) + tuple(
+            str(token) for token in tokenizer.added_tokens_decoder.values()
+        )
+
+    def encode(self, text: str, *, chat: bool) -> list[int]:
+        """Token ids of a prompt, through the chat template where there is one and it is asked for."""
+        if not chat or not self._tokenizer.chat_template:
+            found: list[int] = self._tokenizer(text, split_special_tokens=True).input_ids
+            return found
+        if not any(token in text for token in self._control):
+            return self._special(self._render(text))
+        # Rendered around a stand-in, so that the template's control tokens and the user's words stay apart.
+        stand_in = uuid4().hex
+        before, _, after = self._render(stand_in).partition(stand_in)
+        words = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        return [*self._special(before), *words, *self._special(after)]
+
+    def _render(self, text: str) -> str:
+        turn = [{"role": "user", "content": text}]
+        return str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+    def _special(self, rendered: str) -> list[int]:
+        found: list[int] = self._tokenizer(rendered, add_special_tokens=False).input_ids
+        return found
+
+
+def closing_tokens(tokenizer: Any, generation_config: Any) -> frozenset[int]:
+    """The tokens by which the model may end its turn: its own, the tokenizer's, and the chat template's."""
+    declared = generation_config.eos_token_id
+    found = set(declared if isinstance(declared, list) else [declared]) | {tokenizer.eos_token_id}
+    for token in ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>"):
+        if token in (tokenizer.chat_template or ""):
+            found.add(tokenizer.convert_tokens_to_ids(token))
+    return frozenset(token for token in found if token is not None)
