@@ -9,7 +9,8 @@ from forge_inference.checkpoint import headers
 from forge_inference.checkpoint.errors import CheckpointError
 from forge_inference.checkpoint.headers import Tensor
 
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+# Looked up by their row, never multiplied: quantisation leaves them alone.
+_TABLES = ("embed", "wte", "wpe", "lm_head")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Base:
         return {
             name.removesuffix(".weight"): (tensor.shape[0], tensor.shape[1])
             for name, tensor in self.weights.items()
-            if name.endswith("_proj.weight") and len(tensor.shape) == 2
+            if name.endswith(".weight") and len(tensor.shape) == 2 and not any(table in name for table in _TABLES)
         }
 
 
@@ -38,8 +39,8 @@ def read(folder: Path, uri: str) -> Base:
     if not folder.is_dir():
         raise _missing(uri, f"there is no folder {folder}")
     config = _json(folder / "config.json", uri)
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        raise _missing(uri, f"it has none of {', '.join(_TOKENIZERS)}")
+    if not (folder / "tokenizer.json").is_file():
+        raise _missing(uri, "it has no tokenizer.json")
     weights: dict[str, Tensor] = {}
     for path in _files(folder, uri):
         if not path.is_file():
@@ -51,8 +52,10 @@ def read(folder: Path, uri: str) -> Base:
 def _files(folder: Path, uri: str) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = _json(index, uri).get("weight_map", {}).values()
-        return [folder / Path(name).name for name in sorted(set(names))]
+        files = _json(index, uri).get("weight_map")
+        if not isinstance(files, dict):
+            raise CheckpointError("CheckpointInvalid", f"{index.name} of the base model {uri} has no weight_map.")
+        return [folder / name for name in sorted({Path(str(file)).name for file in files.values()})]
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]
     raise _missing(uri, "it has no model.safetensors; weights in other formats are not opened: convert them")

@@ -1,5 +1,6 @@
 """What an adapter changes, measured."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ def max_abs_logit_delta(model: Any, prompts: Sequence[Sequence[int]]) -> float:
         with model.disable_adapter():
             plain = model(input_ids=ids, use_cache=False).logits.float()
         delta = float((adapted - plain).abs().max())
-        if not delta <= largest:  # NaN is kept
-            largest = delta
+        if math.isnan(delta):
+            return delta
+        largest = max(largest, delta)
     return largest

@@ -17,6 +17,7 @@ from forge_inference.checkpoint.headers import Tensor
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _LARGEST_CONFIG = 2**20  # bytes
+_NEEDED = ("peft_type", "r", "lora_alpha", "target_modules")  # PEFT would take a default without a word
 _KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
@@ -29,8 +30,7 @@ def _rank(value: object) -> bool:
 
 
 def _modules(value: object) -> bool:
-    names = [value] if isinstance(value, str) else value
-    return isinstance(names, list) and all(isinstance(n, str) and re.fullmatch(r"[\w.-]+", n) for n in names)
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _boolean(value: object) -> bool:
@@ -50,7 +50,7 @@ _ALLOWED: dict[str, Callable[[object], bool]] = {
     "r": _rank,
     "lora_alpha": _number,
     "lora_dropout": _number,
-    "target_modules": _modules,
+    "target_modules": _modules,  # a list of names; a lone string would be a pattern
     "use_rslora": _boolean,
     "inference_mode": _boolean,
     # PiSSA and its like change the base's weights as well, which an adapter alone does not carry.
@@ -58,7 +58,6 @@ _ALLOWED: dict[str, Callable[[object], bool]] = {
     "base_model_name_or_path": _text,
     "revision": _text,
     "peft_version": _text,
-    "layers_to_transform": lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
     "megatron_core": lambda value: value == "megatron.core",  # the default that PEFT writes; not read
     "qalora_group_size": _number,  # likewise
 }
@@ -78,17 +77,21 @@ class Adapter:
 def check(folder: Path, uri: str, base: Base) -> Adapter:
     """Raises CheckpointError with one of its reasons; the message names file and key."""
     if not folder.is_dir():
-        raise CheckpointError(
+        raise _wrong(
             "CheckpointNotFound",
-            f"Checkpoint {uri}: there is no folder {folder}. Correct spec.checkpoint.uri or the volume.",
+            f"Checkpoint {uri}: there is no folder {folder}; correct spec.checkpoint.uri or the volume",
         )
     config = _config(folder / CONFIG, uri)
     path = folder / WEIGHTS
     if not path.is_file():
-        raise CheckpointError("CheckpointNotFound", f"Checkpoint {uri} has no {WEIGHTS}; pickled files are not read.")
+        raise _wrong(
+            "CheckpointNotFound",
+            f"Checkpoint {uri} has no {WEIGHTS}; save the adapter as safetensors, pickled files are not opened",
+        )
     tensors = headers.read(path)
     modules = _pairs(tensors, config["r"])
     _fit(modules, tensors, base)
+    _complete(modules, config["target_modules"], base)
     _values(path, tensors)
     return Adapter(
         digest=_digest(folder / CONFIG, path),
@@ -103,7 +106,7 @@ def _config(path: Path, uri: str) -> dict[str, Any]:
     try:
         text = path.read_bytes()
     except FileNotFoundError as error:
-        raise CheckpointError("CheckpointNotFound", f"Checkpoint {uri} has no {CONFIG}.") from error
+        raise _wrong("CheckpointNotFound", f"Checkpoint {uri} has no {CONFIG} in {path.parent}") from error
     if len(text) > _LARGEST_CONFIG:
         raise _invalid(f"{CONFIG} is larger than 1 MiB")
     try:
@@ -112,11 +115,11 @@ def _config(path: Path, uri: str) -> dict[str, Any]:
         raise _invalid(f"{CONFIG} is not JSON") from error
     if not isinstance(config, dict):
         raise _invalid(f"{CONFIG} is not a JSON object")
-    for key in ("peft_type", "r", "lora_alpha"):
+    for key in _NEEDED:
         if key not in config:
             raise _invalid(f"{CONFIG}: {key} is missing")
     for key, value in config.items():
-        if value in (None, False, {}, []) and key not in ("peft_type", "r", "lora_alpha"):
+        if key not in _NEEDED and value in (None, False, {}, []):
             continue
         allowed = _ALLOWED.get(key)
         if allowed is None or not allowed(value):
@@ -140,7 +143,7 @@ def _pairs(tensors: dict[str, Tensor], rank: int) -> dict[str, tuple[str, str]]:
             if side not in names:
                 raise _wrong("CheckpointIncomplete", f"{WEIGHTS}: {module} has no lora_{side}")
             shape = tensors[names[side]].shape
-            if len(shape) != 2 or shape["AB".index(side)] != rank:
+            if len(shape) != 2 or shape["AB".index(side)] != rank or 0 in shape:
                 raise _invalid(f"{WEIGHTS}: {names[side]} has the shape {list(shape)}, but {CONFIG} says r = {rank}")
     return {module: (names["A"], names["B"]) for module, names in sides.items()}
 
@@ -150,15 +153,30 @@ def _fit(modules: dict[str, tuple[str, str]], tensors: dict[str, Tensor], base: 
         weight = base.weights.get(f"{module}.weight")
         if weight is None:
             raise _wrong("BaseModelMismatch", f"{WEIGHTS}: the base model has no layer {module}")
-        if base.quantized or len(weight.shape) != 2:
-            continue
         adapted = (tensors[b].shape[0], tensors[a].shape[1])
-        if adapted != weight.shape:
+        if not base.quantized and adapted != weight.shape:
             raise _wrong(
                 "BaseModelMismatch",
-                f"{WEIGHTS}: {module} is for a layer of {adapted[0]} x {adapted[1]}, the base model's has "
-                f"{weight.shape[0]} x {weight.shape[1]}; name the model that the adapter was trained on",
+                f"{WEIGHTS}: {module} is for weights of the shape {list(adapted)}, the base model's have "
+                f"{list(weight.shape)}; spec.baseModel.uri must name the model that the adapter was trained on",
             )
+
+
+def _complete(modules: dict[str, tuple[str, str]], targets: list[str], base: Base) -> None:
+    """PEFT fills what is missing with zeros, and passes over what is not named, with a warning at most."""
+    named = {
+        layer
+        for layer in (name.removesuffix(".weight") for name in base.weights if name.endswith(".weight"))
+        if any(f".{layer}".endswith(f".{target}") for target in targets)
+    }
+    if missing := sorted(named - modules.keys()):
+        raise _wrong(
+            "CheckpointIncomplete",
+            f"{WEIGHTS} lacks {len(missing)} of the {len(named)} layers that {CONFIG} names in target_modules, "
+            f"{missing[0]} for one; copy or save the adapter again",
+        )
+    if unnamed := sorted(modules.keys() - named):
+        raise _invalid(f"{CONFIG}: target_modules does not name {unnamed[0]}, which {WEIGHTS} has")
 
 
 def _values(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -79,6 +79,7 @@ class Line:
                 self._ended = why
             for job in [*self._waiting, *([self._running] if self._running else [])]:
                 job.tell(why)
+                job.cancelled.set()
             self._waiting.clear()
             self._changed.notify_all()
 

@@ -7,12 +7,23 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from forge_inference.checkpoint.effect import max_abs_logit_delta
-from forge_inference.engine.contract import AdapterEffect, Checkpoint, Chunk, FinishReason, Load, Loaded, Probe, Request
+from forge_inference.engine.contract import (
+    AdapterEffect,
+    Checkpoint,
+    Chunk,
+    FinishReason,
+    Load,
+    Loaded,
+    Probe,
+    Quantization,
+    Request,
+)
 from forge_inference.engine.errors import (
     DeadlineExceeded,
     EngineError,
@@ -39,8 +50,20 @@ _SILENT = 60.0  # seconds without a heart beat after which the thread is said to
 class PlainEngine:
     """Implements `contract.Engine`. Not fast: every other engine is compared with it."""
 
-    def __init__(self, sources: Sources, *, max_model_len: int, max_queue: int, request_timeout_seconds: float) -> None:
-        self._sources = sources
+    def __init__(
+        self,
+        *,
+        checkpoint: Path,
+        base_model: Path,
+        checkpoint_uri: str,
+        base_model_uri: str,
+        quantization: Quantization,
+        max_model_len: int,
+        max_queue: int,
+        request_timeout_seconds: float,
+    ) -> None:
+        """The URIs are what the manifest said, for messages; `max_model_len` counts prompt and new tokens together."""
+        self._sources = Sources(checkpoint, base_model, checkpoint_uri, base_model_uri, quantization)
         self._max_model_len, self._timeout = max_model_len, request_timeout_seconds
         self._line = Line(max_queue)
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
@@ -75,7 +98,9 @@ class PlainEngine:
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
         deadline = time.monotonic() + self._timeout
-        job = Job(request, self._admit(request), deadline, asyncio.get_running_loop())
+        # Tokenising a long text takes a while: the event loop must go on.
+        prompt = await asyncio.to_thread(self._admit, request)
+        job = Job(request, prompt, deadline, asyncio.get_running_loop())
         self._line.add(job)
         try:
             while True:
@@ -98,6 +123,10 @@ class PlainEngine:
             raise EngineFailed(f"the engine has ended: {self._failure}")
         if self._loaded is None or self._prompts is None:
             raise NotReady("the model is being loaded")
+        if request.max_new_tokens < 1:
+            raise InvalidRequest("max_new_tokens must be at least 1")
+        if "" in request.stop:
+            raise InvalidRequest("a stop string must not be empty")
         tokens = self._prompts.encode(request.prompt, chat=request.chat)
         if not tokens:
             raise InvalidRequest("the prompt is empty")
@@ -121,6 +150,15 @@ class PlainEngine:
                     self._line.done(started)
         except LoadError as error:
             self._end(error)
+        except (MemoryError, torch.OutOfMemoryError):  # while loading: a request's own is caught in _serve
+            logger.exception("the engine ended")
+            self._end(
+                LoadError(
+                    "OutOfMemory",
+                    "The model does not fit into the device's memory: choose a larger spec.profile, or "
+                    "spec.quantization.method nf4.",
+                )
+            )
         except Exception as error:
             logger.exception("the engine ended")
             self._end(EngineFailed(f"{type(error).__name__}: {error}"))
@@ -132,8 +170,13 @@ class PlainEngine:
     def _prepare(self) -> None:
         start = time.monotonic()
         weights = self._weights = load(self._sources)
+        longest = getattr(weights.model.config, "max_position_embeddings", self._max_model_len)
+        if self._max_model_len > longest:
+            raise LoadError(
+                "InvalidSettings",
+                f"spec.serving.maxModelLen is {self._max_model_len}, but the base model ends at {longest} tokens.",
+            )
         prompts = self._prompts = Prompts(weights.tokenizer)
-        self._closing = closing_tokens(weights.tokenizer, weights.model.generation_config)
         delta = max_abs_logit_delta(weights.model, [prompts.encode(text, chat=False) for text in _PROBE])
         if math.isnan(delta):
             raise LoadError("ProbeFailed", "The logits are not numbers; try another spec.quantization.computeDtype.")
@@ -141,10 +184,12 @@ class PlainEngine:
             raise LoadError("AdapterIneffective", "The adapter changes no logit of the base model.")
         logger.info("the adapter moves next-token logits by up to %.3g", delta)
         probe = self._probe(prompts)
+        # Only now: however early the model would end its turn, the probe has its full length.
+        self._closing = closing_tokens(weights.tokenizer, weights.model.generation_config)
         found = weights.adapter
         self._loaded = Loaded(
             checkpoint=Checkpoint(found.digest, found.base_model, found.rank, found.alpha, found.target_modules),
-            quantization=self._sources.quantization,
+            quantization=weights.quantization,
             effect=AdapterEffect(delta),
             probe=probe,
             device=str(weights.device),

@@ -1,5 +1,6 @@
 """From a request's text to token ids. What a user writes never becomes a control token."""
 
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -9,12 +10,17 @@ class Prompts:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._one_at_a_time = Lock()  # `split_special_tokens` is a state of the tokenizer
         self._control = tuple(tokenizer.all_special_tokens) + tuple(
             str(token) for token in tokenizer.added_tokens_decoder.values()
         )
 
     def encode(self, text: str, *, chat: bool) -> list[int]:
         """Token ids of a prompt, through the chat template where there is one and it is asked for."""
+        with self._one_at_a_time:
+            return self._encode(text, chat=chat)
+
+    def _encode(self, text: str, *, chat: bool) -> list[int]:
         if not chat or not self._tokenizer.chat_template:
             found: list[int] = self._tokenizer(text, split_special_tokens=True).input_ids
             return found

@@ -4,6 +4,8 @@ import torch
 
 from forge_inference.engine.contract import Sampling
 
+_COLDEST = 1e-4  # below it, dividing by the temperature leaves the range of float32; only one token is likely anyway
+
 
 class Chooser:
     """Chooses the tokens of one answer. The same seed gives the same answer on the same machine."""
@@ -14,7 +16,7 @@ class Chooser:
         if sampling.seed is None:
             self._random.seed()
         else:
-            self._random.manual_seed(sampling.seed)
+            self._random.manual_seed(sampling.seed % 2**63)  # any integer is a seed
 
     def next(self, logits: torch.Tensor) -> tuple[int, float]:
         """Token and its raw log-probability (natural logarithm, T=1, before any filter).
@@ -24,7 +26,7 @@ class Chooser:
         logprobs = torch.log_softmax(logits, dim=-1)
         if torch.isnan(logprobs).any():
             raise ValueError("the model's logits are not numbers")
-        if self._sampling.temperature == 0:
+        if self._sampling.temperature < _COLDEST:
             token = int(logits.argmax())
         else:
             kept = filtered(logits / self._sampling.temperature, self._sampling.top_k, self._sampling.top_p)
@@ -40,7 +42,7 @@ def filtered(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
     if top_p < 1:
         ordered, order = torch.sort(logits, descending=True)
         probabilities = torch.softmax(ordered, dim=-1)
-        # The one that crosses the limit stays, and so does the first.
-        beyond = torch.cumsum(probabilities, dim=-1) - probabilities >= top_p
+        beyond = torch.cumsum(probabilities, dim=-1) - probabilities >= top_p  # the one that crosses the limit stays
+        beyond[0] = False
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(0, order, beyond), -torch.inf)
     return logits

@@ -1,0 +1,69 @@
+"""What this server serves and how: FORGE_* environment, or flags of the same names. See docs/architecture.md."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliSuppress, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class InvalidSettings(Exception):
+    """A setting is missing or wrong; the message names its flag and its variable."""
+
+
+class Settings(BaseSettings):
+    """Serve one fine-tuned model: a base model and the QLoRA adapter that was trained on it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FORGE_",
+        frozen=True,
+        cli_prog_name="python -m forge_inference",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        protected_namespaces=(),
+    )
+
+    checkpoint: Path = Field(description="folder of the adapter")
+    base_model: Path = Field(description="folder of the base model")
+    model_name: str = Field("", description="the name that /v1/models shows; default: the checkpoint folder's")
+    quantization: Literal["nf4", "none"] = Field("nf4", description="how the base model is held in memory")
+    double_quant: bool = Field(True, description="quantise the quantisation constants too")
+    compute_dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="of the arithmetic")
+    max_model_len: int = Field(2048, ge=16, description="prompt and new tokens together")
+    max_queue: int = Field(64, ge=1, description="requests that wait; one more gets 429")
+    request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8000, description="the API")
+    admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
+    cors_origins: str = Field("", description="web pages that may ask, e.g. https://lab.example; with commas")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    log_format: Literal["json", "text"] = Field("text", description="json for machines")
+    reload: bool = Field(False, description="for development: start again when the source changes")
+    checkpoint_uri: CliSuppress[str] = Field("", description="what the manifest said, for messages")
+    base_model_uri: CliSuppress[str] = Field("", description="what the manifest said, for messages")
+    termination_log: CliSuppress[Path | None] = Field(None, description="where the last words go")
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model_name or self.checkpoint.resolve().name
+
+    @property
+    def origins(self) -> list[str]:
+        """Web pages that may ask."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+def read(words: list[str]) -> Settings:
+    """From flags and environment; a flag wins. Raises InvalidSettings; SystemExit for --help and unknown flags."""
+    try:
+        return Settings(_cli_parse_args=words)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise InvalidSettings("; ".join(_sentence(str(e["loc"][0]), e["msg"]) for e in error.errors())) from error
+
+
+def _sentence(field: str, problem: str) -> str:
+    return f"--{field.replace('_', '-')} (FORGE_{field.upper()}): {problem}"

@@ -1,0 +1,1 @@
+"""What is counted, measured and logged. Never a prompt, never an answer."""

@@ -1,0 +1,100 @@
+"""Counts and times of this process, for Prometheus and for /api/v1/metrics. No label holds a user's text."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from forge_inference.engine.contract import Load
+from forge_inference.telemetry.gpu import Gpus
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_RECENT = 1000  # requests over which percentiles and the error rate are told
+
+
+class Metrics:
+    """`load` tells how busy the engine is."""
+
+    def __init__(self, model: str, load: Callable[[], Load], gpus: Gpus) -> None:
+        self._started = time.monotonic()
+        self._recent: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
+        self.registry = CollectorRegistry()
+        labels = ("route", "status")
+        self._requests = Counter("forge_requests_total", "Requests answered.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "forge_request_seconds", "Time to the whole answer.", ("route",), buckets=_SECONDS, registry=self.registry
+        )
+        self._tokens = Counter("forge_tokens_total", "Tokens read and written.", ("kind",), registry=self.registry)
+        self._refusals = Counter("forge_refusals_total", "Prompts refused.", ("cause",), registry=self.registry)
+        self._gauge("forge_requests_waiting", "Prompts in the queue.", lambda: load().waiting)
+        self._gauge("forge_requests_running", "Prompts that are being answered.", lambda: load().running)
+        self._gauge("forge_uptime_seconds", "Since the process started.", self.uptime)
+        info = Gauge("forge_model_info", "What is served.", ("model",), registry=self.registry)
+        info.labels(model).set(1)
+        self.registry.register(_GpuCollector(gpus))
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """One HTTP request. `route` is its template, never its path."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+        self._recent.append((seconds, status >= 500))
+
+    def generated(self, prompt: int, completion: int) -> None:
+        """Tokens of one prompt and its answer."""
+        self._tokens.labels("prompt").inc(prompt)
+        self._tokens.labels("completion").inc(completion)
+
+    def refused(self, cause: str) -> None:
+        self._refusals.labels(cause).inc()
+
+    def uptime(self) -> float:
+        """Seconds since the process started."""
+        return time.monotonic() - self._started
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers over the last 1,000 requests; times are in milliseconds, null before the first request."""
+        seconds = sorted(seconds for seconds, _ in self._recent)
+        errors = sum(failed for _, failed in self._recent)
+        return {
+            "uptime_seconds": round(self.uptime(), 1),
+            "requests": len(seconds),
+            "error_rate": errors / len(seconds) if seconds else 0.0,
+            "response_time_ms": {f"p{share}": _percentile(seconds, share) for share in (50, 95, 99)},
+        }
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _percentile(ordered: list[float], share: int) -> float | None:
+    """Nearest rank, in milliseconds."""
+    return round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)] * 1000, 1) if ordered else None
+
+
+class _GpuCollector(Collector):
+    def __init__(self, gpus: Gpus) -> None:
+        self._gpus = gpus
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Read at each scrape."""
+        names = {
+            "memory_used": "forge_gpu_memory_used_bytes",
+            "memory_total": "forge_gpu_memory_total_bytes",
+            "utilization": "forge_gpu_utilization_percent",
+            "temperature": "forge_gpu_temperature_celsius",
+            "power": "forge_gpu_power_watts",
+        }
+        found = self._gpus.read()
+        for field, name in names.items() if found else ():
+            family = GaugeMetricFamily(name, f"NVML: {field.replace('_', ' ')}.", labels=["gpu"])
+            for gpu in found:
+                family.add_metric([str(gpu.index)], getattr(gpu, field))
+            yield family

@@ -1,0 +1,1 @@
+"""HTTP. Knows the engine by its contract only."""

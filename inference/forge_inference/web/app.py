@@ -1,0 +1,122 @@
+"""The two apps: the API for people and pipelines, and the admin port for the kubelet, Prometheus and the operator."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+from forge_inference import __version__
+from forge_inference.engine.contract import Engine
+from forge_inference.telemetry.gpu import Gpus
+from forge_inference.telemetry.metrics import Metrics
+from forge_inference.web import errors, generate
+from forge_inference.web.middleware import Guard
+from forge_inference.web.provenance import effect, quantization, report
+
+
+@dataclass
+class Parts:
+    """What both apps share. `draining` once the process was asked to end."""
+
+    engine: Engine
+    metrics: Metrics
+    gpus: Gpus
+    model: str
+    draining: bool = False
+
+    def not_ready(self) -> str | None:
+        """Why no requests should be sent here, None when they should. A full queue is no reason."""
+        if self.draining:
+            return "the server is stopping"
+        if failure := self.engine.failure():
+            return str(failure)
+        if self.engine.loaded() is None:
+            return "the model is being loaded"
+        return None if self.engine.alive() else "the engine does not answer"
+
+
+def create_app(parts: Parts, origins: list[str]) -> FastAPI:
+    """The serving port. `/docs` loads its page's scripts from a CDN; `/openapi.json` is always here."""
+    app = FastAPI(title="ScientificLLM-Forge", version=__version__, description="Answers of a fine-tuned model.")
+    app.add_middleware(Guard, metrics=parts.metrics)
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    errors.install(app)
+    app.include_router(generate.router(parts.engine, parts.metrics, parts.model))
+
+    @app.get("/")
+    async def what_this_is() -> dict[str, Any]:
+        """Name, version, and where to go on."""
+        paths = ["/docs", "/api/v1/health", "/api/v1/metrics", "/api/v1/generate", "/v1/models"]
+        return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.model, "paths": paths}
+
+    @app.get("/api/v1/health")
+    async def health() -> dict[str, Any]:
+        """How the server is; always 200, the admin port has the probes."""
+        loaded, wrong = parts.engine.loaded(), parts.not_ready()
+        return {
+            "status": "ok" if wrong is None else "unavailable",
+            "why": wrong,
+            "model": parts.model,
+            "version": __version__,
+            "checkpoint": loaded.checkpoint.digest if loaded else None,
+            "adapter_effect": effect(loaded) if loaded else None,
+            "quantization": quantization(loaded) if loaded else None,
+            "device": loaded.device if loaded else None,
+            "load_seconds": round(loaded.load_seconds, 1) if loaded else None,
+            **parts.metrics.summary(),
+            "gpus": [gpu.as_json() for gpu in parts.gpus.read()] or None,
+        }
+
+    @app.get("/api/v1/metrics")
+    async def metrics() -> dict[str, Any]:
+        """Numbers for people; the admin port's /metrics is for Prometheus."""
+        load = parts.engine.load()
+        busy = {"waiting": load.waiting, "running": load.running, "max_queue": load.max_queue}
+        return {**parts.metrics.summary(), **busy, "gpus": [gpu.as_json() for gpu in parts.gpus.read()] or None}
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """What is served, in the shape of OpenAI's list."""
+        loaded = parts.engine.loaded()
+        base = loaded.checkpoint.base_model if loaded else None
+        one = {"id": parts.model, "object": "model", "owned_by": "scientificllm-forge", "parent": base}
+        return {"object": "list", "data": [one]}
+
+    return app
+
+
+def create_admin_app(parts: Parts) -> FastAPI:
+    """The admin port: docs/architecture.md says what each path promises."""
+    app = FastAPI(title="ScientificLLM-Forge admin", docs_url=None, redoc_url=None, openapi_url=None)
+    errors.install(app)
+
+    def probe(wrong: str | None) -> Response:
+        return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200)
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        return probe(None if parts.engine.alive() else "the engine's thread has ended or hangs")
+
+    @app.get("/startupz")
+    async def startupz() -> Response:
+        return probe(None if parts.engine.loaded() else "the model is being loaded")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        return probe(parts.not_ready())
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/report")
+    async def what_is_loaded() -> Response:
+        loaded = parts.engine.loaded()
+        if loaded is None:
+            return JSONResponse(errors.body("NotReady", "the model is being loaded"), 503)
+        return JSONResponse(report(loaded, parts.model))
+
+    return app

@@ -1,0 +1,82 @@
+"""The one table from what went wrong to a status code, and the one shape of errors."""
+
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from forge_inference.engine.errors import (
+    DeadlineExceeded,
+    EngineError,
+    EngineFailed,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    PromptTooLong,
+)
+
+STATUS: dict[type[EngineError], int] = {
+    InvalidRequest: 422,
+    PromptTooLong: 422,
+    Overloaded: 429,
+    NotReady: 503,
+    EngineFailed: 503,
+    DeadlineExceeded: 504,
+}
+LOADING_SECONDS = 5  # what a client should wait before it asks a server again that is loading
+
+
+def status_of(error: EngineError) -> int:
+    """The status code of an engine's error."""
+    return STATUS.get(type(error), 500)
+
+
+def body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
+    """The shape of every error; `param` is the field that it is about."""
+    error = {"type": kind, "message": message, **({"param": param} if param else {})}
+    return {"error": error}
+
+
+def answer(error: EngineError) -> JSONResponse:
+    """An engine's error as a response, with Retry-After where waiting helps."""
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    elif isinstance(error, NotReady):
+        headers["Retry-After"] = str(LOADING_SECONDS)
+    return JSONResponse(body(type(error).__name__, str(error)), status_of(error), headers)
+
+
+def _is_name(part: object) -> bool:
+    """Whether it is of the request's body, and not pydantic's name for a branch of a union."""
+    return part != "body" and not any(mark in str(part) for mark in "[-(")
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of an app the one shape."""
+
+    async def engine(_: Request, error: Exception) -> Response:
+        assert isinstance(error, EngineError)  # noqa: S101 - what it is registered for
+        return answer(error)
+
+    async def validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+        faults = error.errors()
+        fields = [".".join(str(part) for part in fault["loc"] if _is_name(part)) for fault in faults]
+        message = "; ".join(f"{field or 'body'}: {fault['msg']}" for field, fault in zip(fields, faults, strict=True))
+        return JSONResponse(body("InvalidRequest", message[:2000], fields[0] or None), 422)
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        names = {404: "NotFound", 405: "MethodNotAllowed"}
+        said = {404: "There is no such path; GET / lists what there is.", 405: "The path does not take this method."}
+        message = said.get(error.status_code, str(error.detail))
+        kind = names.get(error.status_code, "InvalidRequest")
+        return JSONResponse(body(kind, message), error.status_code, error.headers)
+
+    app.add_exception_handler(EngineError, engine)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)

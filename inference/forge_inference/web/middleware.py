@@ -1,0 +1,83 @@
+"""Around every request: its id, its size, its time."""
+
+import json
+import logging
+import time
+from typing import Any
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from forge_inference.telemetry.metrics import Metrics
+from forge_inference.web.errors import body
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 2 * 2**20  # bytes
+
+
+class Guard:
+    """Reads the whole body, up to the limit, before anything parses it; counts and logs what was answered."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.monotonic(), 499  # 499: the client left before the answer began
+        name = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")[:64] or uuid4().hex
+        scope.setdefault("state", {})["request_id"] = name
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", name.encode("latin-1"))]
+            await send(message)
+
+        try:
+            content = await _read(receive)
+            if content is None:
+                await _refuse(named)
+            else:
+                await self._app(scope, _replay(content, receive), named)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            seconds = time.monotonic() - start
+            self._metrics.answered(route, status, seconds)
+            logger.info("%s %s %d %.0f ms %s", scope["method"], route, status, seconds * 1000, name)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body; None when it is larger than the limit. What is too large is read no further."""
+    content = bytearray()
+    while True:
+        message = await receive()
+        content += message.get("body", b"")
+        if len(content) > BODY_LIMIT:
+            return None
+        if not message.get("more_body", False):
+            return bytes(content)
+
+
+def _replay(content: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return again
+
+
+async def _refuse(send: Send) -> None:
+    said: dict[str, Any] = body("BodyTooLarge", f"A body may have {BODY_LIMIT} bytes at most.")
+    content = json.dumps(said).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 413, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": content})

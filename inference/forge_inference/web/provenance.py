@@ -1,0 +1,50 @@
+"""Where answers come from, as it stands in answers, health and the report to the operator."""
+
+from typing import Any
+
+from forge_inference import __version__
+from forge_inference.engine.contract import Engine, Loaded
+from forge_inference.web.schemas import Generate
+
+
+def quantization(loaded: Loaded) -> dict[str, Any]:
+    found = loaded.quantization
+    return {"method": found.method, "doubleQuant": found.double_quant, "computeDtype": found.compute_dtype}
+
+
+def effect(loaded: Loaded) -> dict[str, Any]:
+    return {"effective": loaded.effect.effective, "maxAbsLogitDelta": loaded.effect.max_abs_logit_delta}
+
+
+def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
+    """What an answer needs to be made again."""
+    loaded = engine.loaded()
+    sampling = body.model_dump(include={"temperature", "top_p", "top_k", "seed", "use_adapter", "chat"})
+    return {
+        "server": __version__,
+        "checkpoint": loaded.checkpoint.digest if loaded else None,
+        "base_model": loaded.checkpoint.base_model if loaded else None,
+        "quantization": quantization(loaded) if loaded else None,
+        "adapter_effect": effect(loaded) if loaded else None,
+        "sampling": {**sampling, "max_new_tokens": body.new_tokens},
+    }
+
+
+def report(loaded: Loaded, model: str) -> dict[str, Any]:
+    """What the operator reads; docs/architecture.md has the shape."""
+    found = loaded.checkpoint
+    return {
+        "model": model,
+        "version": __version__,
+        "checkpoint": {
+            "digest": found.digest,
+            "baseModel": found.base_model,
+            "rank": found.rank,
+            "alpha": found.alpha,
+            "targetModules": list(found.target_modules),
+        },
+        "quantization": quantization(loaded),
+        "adapterEffect": effect(loaded),
+        # The engine is loaded only after its probe answered.
+        "probe": {"succeeded": True, "tokens": loaded.probe.tokens, "milliseconds": loaded.probe.milliseconds},
+    }
