@@ -1,6 +1,7 @@
 """Base model and adapter into memory, quantised as the adapter was trained. Nothing is merged, nothing is fetched."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class Weights:
     model: Any  # a PeftModel in evaluation mode
     tokenizer: Any
     adapter: Adapter
+    quantization: Quantization  # as it is: the base model may be stored quantised already
     device: torch.device
 
 
@@ -53,13 +55,14 @@ def load(sources: Sources) -> Weights:
         with _step("checking files"):
             base = base_room.read(sources.base_model, sources.base_model_uri)
             adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
-            _must_run_on(device, base, sources.quantization)
+            quantization = _quantization(base, sources)
+            _must_run_on(device, base, quantization)
         with _step(f"loading the base model on {device}"):
             tokenizer = AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
             model = AutoModelForCausalLM.from_pretrained(
                 sources.base_model,
-                dtype=getattr(torch, sources.quantization.compute_dtype),
-                quantization_config=None if base.quantized else _bitsandbytes(sources.quantization),
+                dtype=getattr(torch, quantization.compute_dtype),
+                quantization_config=None if base.quantized else _bitsandbytes(quantization),
                 device_map={"": device},
                 use_safetensors=True,
                 **_LOCAL,
@@ -70,14 +73,35 @@ def load(sources: Sources) -> Weights:
             )
     except CheckpointError as error:
         raise LoadError(error.reason, str(error)) from error
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except PermissionError as error:
+        ours = Path(error.filename).is_relative_to(sources.checkpoint)
         raise LoadError(
-            "OutOfMemory",
-            f"The model does not fit into the memory of {device}: choose a larger spec.profile, or "
-            "spec.quantization.method nf4.",
+            "CheckpointNotFound" if ours else "BaseModelNotFound",
+            f"{error.filename} may not be read by user {os.getuid()}; change the volume's permissions.",
         ) from error
+    rows = model.get_input_embeddings().num_embeddings
+    if max(tokenizer.get_vocab().values()) >= rows:
+        raise LoadError(
+            "BaseModelMismatch",
+            f"Base model {sources.base_model_uri}: tokenizer.json has tokens beyond the {rows} rows of the embedding.",
+        )
     model.eval()
-    return Weights(model, tokenizer, adapter, device)
+    return Weights(model, tokenizer, adapter, quantization, device)
+
+
+def _quantization(base: Base, sources: Sources) -> Quantization:
+    """As asked for, unless the base model's own files decide."""
+    if not base.quantized:
+        return sources.quantization
+    own = base.config["quantization_config"]
+    if not isinstance(own, dict) or own.get("bnb_4bit_quant_type") != "nf4":
+        raise LoadError(
+            "BaseModelMismatch",
+            f"Base model {sources.base_model_uri}: config.json: quantization_config is not bitsandbytes NF4; "
+            "use the model as it was before quantisation.",
+        )
+    dtype = own.get("bnb_4bit_compute_dtype", sources.quantization.compute_dtype)
+    return Quantization("nf4", bool(own.get("bnb_4bit_use_double_quant")), dtype)
 
 
 def _bitsandbytes(quantization: Quantization) -> BitsAndBytesConfig | None:

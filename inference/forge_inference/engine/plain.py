@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from forge_inference.engine.contract import (
     Load,
     Loaded,
     Probe,
-    Quantization,
     Request,
 )
 from forge_inference.engine.errors import (
@@ -50,20 +48,9 @@ _SILENT = 60.0  # seconds without a heart beat after which the thread is said to
 class PlainEngine:
     """Implements `contract.Engine`. Not fast: every other engine is compared with it."""
 
-    def __init__(
-        self,
-        *,
-        checkpoint: Path,
-        base_model: Path,
-        checkpoint_uri: str,
-        base_model_uri: str,
-        quantization: Quantization,
-        max_model_len: int,
-        max_queue: int,
-        request_timeout_seconds: float,
-    ) -> None:
-        """The URIs are what the manifest said, for messages; `max_model_len` counts prompt and new tokens together."""
-        self._sources = Sources(checkpoint, base_model, checkpoint_uri, base_model_uri, quantization)
+    def __init__(self, sources: Sources, *, max_model_len: int, max_queue: int, request_timeout_seconds: float) -> None:
+        """`max_model_len` counts tokens, of prompt and answer together."""
+        self._sources = sources
         self._max_model_len, self._timeout = max_model_len, request_timeout_seconds
         self._line = Line(max_queue)
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)

@@ -1,0 +1,96 @@
+"""Settings, and the process as a person and as a kubelet start it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from forge_inference import settings
+from forge_inference.__main__ import main
+from tests.harness.places import ROOT
+from tests.support.checkpoints import a_real_pair
+from tests.support.waiting import until
+
+
+def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGE_PORT", "9000")
+    monkeypatch.setenv("FORGE_CHECKPOINT", "/a/run-7")
+    found = settings.read(["--base-model", "/b", "--port", "9001", "--no-double-quant"])
+    assert (found.port, found.name, found.double_quant) == (9001, "run-7", False)
+
+
+def test_a_missing_or_wrong_setting_names_flag_and_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "last-words"
+    monkeypatch.setenv("FORGE_TERMINATION_LOG", str(log))
+    assert main(["--base-model", "/b"]) == 2
+    assert "--checkpoint (FORGE_CHECKPOINT)" in capsys.readouterr().err
+    assert main(["--checkpoint", "/a", "--base-model", "/b", "--port", "0"]) == 2
+    assert json.loads(log.read_text())["reason"] == "InvalidSettings"
+
+
+def start(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "forge_inference", *words]
+    path = os.pathsep.join([str(ROOT / "inference")])
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stderr=subprocess.PIPE)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.model
+def test_a_start_that_fails_leaves_last_words(tmp_path: Path) -> None:
+    log = tmp_path / "last-words"
+    ports = {"FORGE_PORT": str(free_port()), "FORGE_ADMIN_PORT": str(free_port())}
+    process = start("--checkpoint", "/none", "--base-model", "/none", FORGE_TERMINATION_LOG=str(log), **ports)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert b"BaseModelNotFound" in errors
+    assert json.loads(log.read_text())["reason"] == "BaseModelNotFound"
+
+
+@pytest.mark.model
+def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path) -> None:
+    base, adapter = a_real_pair(tmp_path)
+    port, admin = free_port(), free_port()
+    process = start(
+        *("--checkpoint", str(adapter), "--base-model", str(base), "--quantization", "none"),
+        *("--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "128"),
+    )
+
+    def ready() -> bool:
+        assert process.poll() is None
+        try:
+            return httpx.get(f"http://127.0.0.1:{admin}/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(ready, limit=120, what="the server to be ready")
+        answer = httpx.post(f"http://127.0.0.1:{port}/api/v1/generate", json={"text": "gene", "max_new_tokens": 4})
+        assert answer.status_code == 200, answer.text
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.model
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("--checkpoint", "/a", "--base-model", "/b", "--port", str(port))
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert f"--port (FORGE_PORT): cannot listen on 127.0.0.1:{port}".encode() in errors

@@ -1,0 +1,67 @@
+"""An engine that says what a test tells it to."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from forge_inference.engine.contract import (
+    AdapterEffect,
+    Checkpoint,
+    Chunk,
+    Load,
+    Loaded,
+    Probe,
+    Quantization,
+    Request,
+)
+
+LOADED = Loaded(
+    checkpoint=Checkpoint("sha256:aa", "org/base", 8, 16.0, ("q_proj",)),
+    quantization=Quantization("nf4", True, "bfloat16"),
+    effect=AdapterEffect(7.25),
+    probe=Probe(8, 310),
+    device="cpu",
+    load_seconds=1.5,
+)
+
+
+class ScriptedEngine:
+    """`script` gives the chunks of an answer, or raises; None: an answer that never comes."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.closed = asyncio.Event()
+        self.script: Callable[[Request], list[Chunk]] | None = lambda request: [
+            Chunk("HBB ", 5, -0.25, 3),
+            Chunk("binds", 6, -0.75, 3),
+            Chunk("", 0, -9.0, 3, closing=True, finish="stop"),
+        ]
+        self.state: Loaded | None = LOADED
+        self.is_alive = True
+        self.why: Exception | None = None
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def alive(self) -> bool:
+        return self.is_alive
+
+    def failure(self) -> Exception | None:
+        return self.why
+
+    def loaded(self) -> Loaded | None:
+        return self.state
+
+    def load(self) -> Load:
+        return Load(0, 0, 64)
+
+    async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        self.requests.append(request)
+        try:
+            if self.script is None:
+                await asyncio.Event().wait()
+                return
+            for chunk in self.script(request):
+                yield chunk
+        finally:
+            self.closed.set()
