@@ -41,7 +41,8 @@ class Operator:
         self._cache = Cache()
         self._queue: Queue[Key] = Queue()
         self._metrics = Metrics()
-        self._leader = Leader(client, settings.leader_election, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
+        self._identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        self._leader = Leader(client, settings.leader_election, self._identity)
         self._audit = Audit(client, self._cache, self._queue, settings.watch_namespaces)
         self._reconciler = Reconciler(
             client, self._cache, self._reports, settings, self._metrics, lambda: datetime.now(UTC)
@@ -94,6 +95,8 @@ class Operator:
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=stop,
+            # Kopf would make one from the user's name, which a user of a container does not have.
+            identity=self._identity,  # type: ignore[arg-type]  # a NewType that Kopf does not export
         )
 
     def _not_alive(self) -> str | None:

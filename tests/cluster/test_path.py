@@ -1,0 +1,75 @@
+"""From a manifest to an answer, with a real kubelet, our images and a real adapter."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cluster.conftest import NAMESPACE, RELEASE
+from tests.controlplane.lab import Lab
+from tests.harness.backends import Cluster
+from tests.harness.steps import run
+from tests.harness.toolchain import program
+from tests.support.kube import Kube
+
+pytestmark = pytest.mark.cluster
+
+SPEC: dict[str, Any] = {
+    "checkpoint": {"uri": "pvc://models/adapter"},
+    "baseModel": {"uri": "pvc://models/base"},
+    "quantization": {"method": "nf4"},
+    "serving": {"maxModelLen": 256, "requestTimeoutSeconds": 30},
+}
+LIMIT = 300.0  # seconds; the first pod unpacks an image of 6 GB
+
+
+@contextmanager
+def forwarded(kube: Kube, namespace: str, target: str, port: int) -> Iterator[str]:
+    """A URL on this machine for a port of the cluster."""
+    command = [program("kubectl"), "--kubeconfig", kube.kubeconfig, "port-forward", "-n", namespace, target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
+        try:
+            assert forwarding.stdout
+            line = forwarding.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, line
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            forwarding.terminate()
+
+
+def test_a_model_is_served_through_its_service(lab: Lab, kube: Kube) -> None:
+    lab.create("genes", **SPEC)
+    lab.awaits("Ready", "True", "Serving", "genes", limit=LIMIT)
+    lab.awaits("Progressing", "True", "RolledOut", "genes")
+    status = lab.model("genes")["status"]
+    assert status["checkpoint"]["rank"] == 4
+    assert status["checkpoint"]["quantization"] == "nf4/bfloat16"
+    with forwarded(kube, lab.namespace, "service/genes", 80) as url:
+        body = {"text": "gene", "max_new_tokens": 12}
+        tuned = httpx.post(f"{url}/api/v1/generate", json=body, timeout=60).raise_for_status().json()
+        plain = httpx.post(f"{url}/api/v1/generate", json={**body, "use_adapter": False}, timeout=60).json()
+    assert tuned["provenance"]["checkpoint"] == status["checkpoint"]["digest"]
+    assert tuned["model"] == "genes"
+    assert tuned["results"][0]["mean_logprob"] != plain["results"][0]["mean_logprob"]
+
+
+def test_a_checkpoint_that_is_not_there_is_the_owners_turn_in_the_servers_words(lab: Lab) -> None:
+    lab.create("lost", **{**SPEC, "checkpoint": {"uri": "pvc://models/no-such-run"}})
+    message = lab.awaits("Ready", "False", "CheckpointNotFound", "lost", limit=LIMIT)
+    assert "pvc://models/no-such-run" in message
+    assert lab.condition("CheckpointVerified", "lost")[:2] == ("False", "CheckpointNotFound")
+
+
+def test_a_claim_that_does_not_exist_is_named(lab: Lab) -> None:
+    lab.create("claimless", **{**SPEC, "checkpoint": {"uri": "pvc://no-claim/run"}})
+    assert "'no-claim'" in lab.awaits("Ready", "False", "VolumeUnavailable", "claimless", limit=60)
+
+
+def test_helm_test_passes(installed: Cluster) -> None:
+    words = [program("helm"), "--kubeconfig", installed.kubeconfig, "test", RELEASE, "-n", NAMESPACE, "--timeout", "3m"]
+    assert "Phase:          Succeeded" in run(words, timeout=240)

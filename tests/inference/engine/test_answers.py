@@ -1,0 +1,137 @@
+"""Our token loop gives what transformers' own gives, for base and adapter, plain and in four bits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from forge_inference.engine.contract import Chunk, Quantization, Request, Sampling
+from forge_inference.engine.errors import InvalidRequest, PromptTooLong
+from forge_inference.engine.plain import PlainEngine
+from tests.inference.engine.conftest import NF4, PLAIN
+from tests.support.checkpoints import RANK
+
+pytestmark = pytest.mark.model
+PROMPT = "What binds the protein?"
+RENDERED = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
+Engines = Callable[[Quantization], PlainEngine]
+
+
+async def _all(engine: PlainEngine, request: Request) -> list[Chunk]:
+    return [chunk async for chunk in engine.generate(request)]
+
+
+def _reference(base: Path, adapter: Path, quantization: Quantization) -> Any:
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.float32, quantization_config=config if quantization == NF4 else None
+    )
+    return PeftModel.from_pretrained(model, adapter, autocast_adapter_dtype=False).eval()
+
+
+@pytest.mark.parametrize("quantization", [PLAIN, NF4], ids=["float32", "NF4"])
+async def test_greedy_answers_and_log_probabilities_are_those_of_transformers(
+    engines: Engines, base: Path, adapter: Path, quantization: Quantization
+) -> None:
+    engine, model = engines(quantization), _reference(base, adapter, quantization)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    prompt = tokenizer(RENDERED, add_special_tokens=False, return_tensors="pt")
+    answers = {}
+    for use_adapter in (True, False):
+        chunks = await _all(engine, Request(PROMPT, 24, use_adapter=use_adapter))
+        answers[use_adapter] = [chunk.token for chunk in chunks]
+        if use_adapter:
+            expected = _generated(model, prompt)
+        else:
+            with model.disable_adapter():
+                expected = _generated(model, prompt)
+        assert answers[use_adapter] == expected[0]
+        assert [chunk.logprob for chunk in chunks] == pytest.approx(expected[1], abs=1e-3)
+        assert {chunk.prompt_tokens for chunk in chunks} == {prompt.input_ids.shape[1]}
+    assert answers[True] != answers[False]
+
+
+def _generated(model: Any, prompt: Any) -> tuple[list[int], list[float]]:
+    """New tokens and their log-probabilities, the latter from one pass over the whole text."""
+    length = prompt.input_ids.shape[1]
+    with torch.inference_mode():
+        tokens = model.generate(**prompt, max_new_tokens=24, do_sample=False, eos_token_id=[0, 2], pad_token_id=0)
+        logprobs = torch.log_softmax(model(input_ids=tokens).logits[0, length - 1 : -1], dim=-1)
+    new = tokens[0, length:]
+    return new.tolist(), logprobs[torch.arange(len(new)), new].tolist()
+
+
+async def test_what_is_served_is_told(engines: Engines) -> None:
+    loaded = engines(NF4).loaded()
+    assert loaded is not None
+    assert (loaded.checkpoint.rank, loaded.checkpoint.base_model) == (RANK, "lab/tiny")
+    assert loaded.quantization == NF4
+    assert loaded.effect.max_abs_logit_delta > 0.1
+    assert loaded.probe.tokens == 8
+
+
+async def test_the_last_chunk_alone_says_why_the_answer_ended(engine: PlainEngine) -> None:
+    chunks = await _all(engine, Request(PROMPT, 5))
+    assert [chunk.finish for chunk in chunks] == [None, None, None, None, "length"]
+
+
+async def test_the_token_that_ends_the_models_turn_is_marked_and_has_no_text(
+    engine: PlainEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [chunk.token for chunk in await _all(engine, Request(PROMPT, 10))]
+    assert engine._closing == {0, 2}  # the tokenizer's <|endoftext|>, the template's <|im_end|>
+    monkeypatch.setattr(engine, "_closing", frozenset({tokens[4]}))
+    chunks = await _all(engine, Request(PROMPT, 10))
+    end = tokens.index(tokens[4])
+    assert [chunk.token for chunk in chunks] == tokens[: end + 1]
+    assert (chunks[-1].closing, chunks[-1].finish, chunks[-1].text) == (True, "stop", "")
+    assert not any(chunk.closing for chunk in chunks[:-1])
+
+
+async def test_nothing_is_shown_from_a_stop_string_on(engine: PlainEngine) -> None:
+    whole = "".join(chunk.text for chunk in await _all(engine, Request(PROMPT, 30)))
+    stop = whole[len(whole) // 2 :][:3]
+    chunks = await _all(engine, Request(PROMPT, 30, stop=("never seen", stop)))
+    assert "".join(chunk.text for chunk in chunks) == whole[: whole.index(stop)]
+    assert (chunks[-1].finish, chunks[-1].closing) == ("stop", False)
+
+
+async def test_a_seed_gives_the_same_answer_again_and_another_seed_another(engine: PlainEngine) -> None:
+    def request(seed: int) -> Request:
+        return Request(PROMPT, 20, Sampling(temperature=1.0, top_p=0.95, seed=seed))
+
+    first, again, other = [[c.token for c in await _all(engine, request(seed))] for seed in (7, 7, 8)]
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "says"),
+    [
+        (Request("the gene " * 200, 1), PromptTooLong, "the 256 tokens that this model serves"),
+        (Request("the gene", 256, chat=False), PromptTooLong, "max_new_tokens 256"),
+        (Request("the gene", 0), InvalidRequest, "max_new_tokens"),
+        (Request("the gene", 4, stop=("",)), InvalidRequest, "stop"),
+        (Request("", 4, chat=False), InvalidRequest, "empty"),
+    ],
+    ids=["a long prompt", "a long answer", "no tokens", "an empty stop string", "an empty prompt"],
+)
+async def test_what_cannot_be_answered_is_refused_before_the_first_token(
+    engine: PlainEngine, request_: Request, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        await _all(engine, request_)
+
+
+async def test_prompt_and_answer_may_fill_the_model_to_the_last_token(engine: PlainEngine) -> None:
+    prompt = len(engine._prompts.encode("x", chat=False)) if engine._prompts else 0
+    assert len(await _all(engine, Request("x", 256 - prompt, chat=False, stop=()))) > 0
