@@ -152,8 +152,13 @@ def install(cluster: Cluster) -> None:
         repository, _, tag = reference.rpartition(":")
         # As strings: a tag such as 12e4 would become a number.
         words += ["--set-string", f"{value}.repository={repository}", "--set-string", f"{value}.tag={tag}"]
+    helm: list[str | Path] = [program("helm"), "--kubeconfig", cluster.kubeconfig]
+    releases = json.loads(run([*helm, "list", "--all-namespaces", "-o", "json"]))
+    if any(release["name"] == "forge" and release["status"].startswith("pending") for release in releases):
+        say("an earlier installation was interrupted; it is removed first")
+        run([*helm, "uninstall", "forge", "--namespace", OPERATOR_NAMESPACE, "--wait"])
     with step("helm upgrade --install forge charts/scientificllm-forge"):
-        run([program("helm"), "--kubeconfig", cluster.kubeconfig, *words])
+        run([*helm, *words])
 
 
 def await_ready(kubectl: Kubectl) -> dict[str, Any]:

@@ -59,14 +59,21 @@ def load(sources: Sources) -> Weights:
             _must_run_on(device, base, quantization)
         with _step(f"loading the base model on {device}"):
             tokenizer = AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
-            model = AutoModelForCausalLM.from_pretrained(
+            model, found = AutoModelForCausalLM.from_pretrained(
                 sources.base_model,
                 dtype=getattr(torch, quantization.compute_dtype),
-                quantization_config=None if base.quantized else _bitsandbytes(quantization),
                 device_map={"": device},
                 use_safetensors=True,
+                output_loading_info=True,
+                **({} if base.quantized else _bitsandbytes(quantization)),
                 **_LOCAL,
             )
+            if found["missing_keys"]:  # transformers fills them with random numbers
+                raise LoadError(
+                    "BaseModelMismatch",
+                    f"Base model {sources.base_model_uri}: the safetensors files lack {min(found['missing_keys'])}, which "
+                    "config.json asks for; copy or save the model again.",
+                )
         with _step("loading the adapter"):
             model = PeftModel.from_pretrained(
                 model, sources.checkpoint, autocast_adapter_dtype=False, use_safetensors=True, local_files_only=True
@@ -104,15 +111,17 @@ def _quantization(base: Base, sources: Sources) -> Quantization:
     return Quantization("nf4", bool(own.get("bnb_4bit_use_double_quant")), dtype)
 
 
-def _bitsandbytes(quantization: Quantization) -> BitsAndBytesConfig | None:
+def _bitsandbytes(quantization: Quantization) -> dict[str, BitsAndBytesConfig]:
+    """Arguments for transformers; an explicit None would make it forget what config.json says."""
     if quantization.method == "none":
-        return None
-    return BitsAndBytesConfig(
+        return {}
+    config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=quantization.double_quant,
         bnb_4bit_compute_dtype=getattr(torch, quantization.compute_dtype),
     )
+    return {"quantization_config": config}
 
 
 def _must_run_on(device: torch.device, base: Base, quantization: Quantization) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from forge_inference.checkpoint.base import read
 from forge_inference.checkpoint.errors import CheckpointError
-from tests.support.checkpoints import HIDDEN, INNER, a_base
+from tests.inference.engine.tiny import HIDDEN, INNER, a_base
 
 URI = "pvc://models/base"
 

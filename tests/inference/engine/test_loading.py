@@ -14,10 +14,10 @@ from forge_inference.engine.contract import Request
 from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
 from forge_inference.engine.loading import _must_run_on
 from forge_inference.engine.plain import PlainEngine
-from tests.inference.engine.conftest import NF4, PLAIN
-from tests.support.checkpoints import a_base, adapter_tensors, an_adapter
+from tests.inference.engine.conftest import NF4, PLAIN, QUIET
+from tests.inference.engine.tiny import a_base, adapter_tensors, an_adapter
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, QUIET]
 Make = Callable[..., PlainEngine]
 
 
@@ -51,7 +51,7 @@ async def test_folders_that_are_missing_are_named_and_requests_are_refused(make:
     assert _reason(make(checkpoint=tmp_path / "no"), "pvc://models/run") == "CheckpointNotFound"
     engine = make(base_model=tmp_path / "no")
     assert _reason(engine, "pvc://models/base") == "BaseModelNotFound"
-    with pytest.raises(EngineFailed, match="BaseModelNotFound|no folder"):
+    with pytest.raises(EngineFailed, match="there is no folder"):
         await anext(engine.generate(Request("x", 1)))
 
 
@@ -74,6 +74,11 @@ def test_a_tokenizer_of_another_model_is_a_mismatch(make: Make, tmp_path: Path) 
     content["model"]["vocab"]["<|endoftext|>"] = 5000
     (base / "tokenizer.json").write_text(json.dumps(content))
     assert _reason(make(base_model=base), "tokenizer.json", "320 rows") == "BaseModelMismatch"
+
+
+def test_weights_that_the_base_models_config_asks_for_must_be_there(make: Make, tmp_path: Path) -> None:
+    engine = make(base_model=a_base(tmp_path / "m", config={"num_hidden_layers": 3}))
+    assert _reason(engine, "lack model.layers.2.", "config.json") == "BaseModelMismatch"
 
 
 def test_an_architecture_that_transformers_does_not_know_ends_the_engine(make: Make, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from forge_inference.engine.prompts import Prompts, closing_tokens
-from tests.support.checkpoints import SPECIAL
+from tests.inference.engine.tiny import SPECIAL
 
 pytestmark = pytest.mark.model
 END, START, STOP = range(3)

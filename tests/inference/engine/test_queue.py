@@ -11,10 +11,10 @@ import torch
 from forge_inference.engine.contract import Chunk, Request
 from forge_inference.engine.errors import DeadlineExceeded, EngineFailed, InvalidRequest, NotReady, Overloaded
 from forge_inference.engine.plain import PlainEngine
-from tests.inference.engine.conftest import Gate
+from tests.inference.engine.conftest import QUIET, Gate
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, QUIET]
 LONG = Request("the gene", 100)
 
 

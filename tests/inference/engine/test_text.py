@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from forge_inference.engine.text import TextStream
-from tests.support.checkpoints import VOCABULARY, a_base
+from tests.inference.engine.tiny import VOCABULARY, a_base
 
 
 @pytest.fixture(scope="module")

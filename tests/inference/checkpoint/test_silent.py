@@ -1,0 +1,85 @@
+"""What PEFT loads with a warning at most, and then answers wrongly with, is refused by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forge_inference.checkpoint import base as base_room
+from forge_inference.checkpoint.base import Base
+from forge_inference.checkpoint.errors import CheckpointError
+from forge_inference.checkpoint.preflight import _look, check
+from tests.inference.engine.tiny import Tensors, a_base, adapter_tensors, an_adapter
+
+FIRST = "base_model.model.model.layers.0.mlp.down_proj"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    return base_room.read(a_base(tmp_path_factory.mktemp("base") / "model"), "pvc://models/base")
+
+
+def _renamed(prefix: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {prefix + name: value for name, value in tensors.items()}
+
+
+def _without(text: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: value for name, value in tensors.items() if text not in name}
+
+
+def _with(name: str, value: Any) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {**tensors, f"{FIRST}.{name}": np.asarray(value)}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "says"),
+    [
+        pytest.param(_without("layers.1"), "CheckpointIncomplete", "lacks 2 of the 4 layers", id="half of the layers"),
+        pytest.param(_without("layers.0.mlp"), "CheckpointIncomplete", "layers.0.mlp.down_proj", id="one layer less"),
+        pytest.param(_without("lora_B"), "CheckpointIncomplete", "no lora_B", id="only A"),
+        pytest.param(_renamed("_orig_mod."), "CheckpointInvalid", "_orig_mod", id="compiled"),
+        pytest.param(_renamed("base_model.model."), "CheckpointInvalid", "not a tensor of", id="wrapped twice"),
+        pytest.param(_with("lora_magnitude_vector", [1.0]), "CheckpointInvalid", "lora_magnitude_vector", id="DoRA"),
+        pytest.param(_with("lora_A.weight", np.ones((4, 0), "f4")), "CheckpointInvalid", "shape", id="nothing in it"),
+        pytest.param(_with("lora_A.weight", np.ones((4, 192), "i1")), "CheckpointInvalid", "I8", id="integers"),
+        pytest.param(_with("lora_B.weight", np.full((128, 4), np.inf, "f2")), "CheckpointInvalid", FIRST, id="inf"),
+    ],
+)
+def test_tensors_that_would_load_and_mislead(
+    tmp_path: Path, base: Base, change: Callable[[Tensors], Tensors], reason: str, says: str
+) -> None:
+    _refused(an_adapter(tmp_path / "a", change(adapter_tensors())), base, reason, "adapter_model.safetensors", says)
+
+
+@pytest.mark.parametrize("key", ["peft_type", "r", "lora_alpha", "target_modules"])
+def test_a_key_whose_default_would_mislead_must_be_there(tmp_path: Path, base: Base, key: str) -> None:
+    folder = an_adapter(tmp_path / "a", **{key: ...})
+    _refused(folder, base, "CheckpointInvalid", f"adapter_config.json: {key} is missing")
+
+
+def test_tensors_that_the_config_does_not_name_would_be_passed_over(tmp_path: Path, base: Base) -> None:
+    folder = an_adapter(tmp_path / "a", target_modules=["q_proj"])
+    _refused(folder, base, "CheckpointInvalid", "target_modules does not name", "down_proj")
+
+
+def test_what_newer_versions_of_peft_write_for_nothing_is_accepted(tmp_path: Path, base: Base) -> None:
+    empty = {"eva_config": None, "rank_pattern": {}, "exclude_modules": [], "lora_bias": False, "new_in_2027": None}
+    found = check(an_adapter(tmp_path / "a", **empty, megatron_core="megatron.core"), "pvc://models/runs/1", base)
+    assert found.target_modules == ("down_proj", "q_proj")
+
+
+def test_bfloat16_is_read_as_what_it_is() -> None:
+    upper = (np.array([1.5, np.nan, 0.0], np.float32).view("<u4") >> 16).astype("<u2")
+    assert _look(upper[:1].tobytes(), "BF16") == (True, False)
+    assert _look(upper[:2].tobytes(), "BF16") == (False, False)
+    assert _look(upper[2:].tobytes(), "BF16") == (True, True)
+
+
+def _refused(folder: Path, base: Base, reason: str, *says: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        check(folder, "pvc://models/runs/1", base)
+    assert caught.value.reason == reason, str(caught.value)
+    for word in says:
+        assert word in str(caught.value)
