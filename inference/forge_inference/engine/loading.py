@@ -71,8 +71,8 @@ def load(sources: Sources) -> Weights:
             if found["missing_keys"]:  # transformers fills them with random numbers
                 raise LoadError(
                     "BaseModelMismatch",
-                    f"Base model {sources.base_model_uri}: the safetensors files lack {min(found['missing_keys'])}, which "
-                    "config.json asks for; copy or save the model again.",
+                    f"Base model {sources.base_model_uri}: the safetensors files lack {min(found['missing_keys'])}, "
+                    "which config.json asks for; copy or save the model again.",
                 )
         with _step("loading the adapter"):
             model = PeftModel.from_pretrained(

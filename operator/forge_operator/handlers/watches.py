@@ -7,10 +7,13 @@ import kopf
 from kopf import ConnectionInfo
 
 from forge_operator.cluster.client import Client
-from forge_operator.cluster.kinds import POD, Kind
+from forge_operator.cluster.kinds import MODEL, POD, Kind
 from forge_operator.control.cache import Cache, Key
 from forge_operator.control.queue import Queue
 from forge_operator.control.workers import WATCHED, selector_of
+
+# Children and pods change several times in a row, and each look may be a write: seconds to wait for the last change.
+_SETTLE = 0.2
 
 
 class Endless:
@@ -64,8 +67,12 @@ def _handler(
                 pod_is_gone(thing)
         else:
             key = cache.put(kind.name, thing)
-        if key is not None:
+        if key is None:
+            return
+        if kind == MODEL:
             queue.add(key)
+        else:
+            queue.add_after(key, _SETTLE)
 
     return seen
 
