@@ -39,6 +39,7 @@ def installed(cluster: Cluster) -> Cluster:
         CHART,
     ]
     words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
+    words += ["--set-string", "profiles.cpu.requests.cpu=100m"]  # several models on a node of two cores
     for value, reference in {"image": cluster.operator_image, "inference.image": cluster.inference_image}.items():
         repository, _, tag = reference.rpartition(":")
         words += ["--set-string", f"{value}.repository={repository}", "--set-string", f"{value}.tag={tag}"]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils.logging import disable_progress_bar
 
 from forge_inference.checkpoint import base as base_room
 from forge_inference.checkpoint import preflight
@@ -50,6 +51,7 @@ class Weights:
 
 def load(sources: Sources) -> Weights:
     """Raises LoadError with the reason for the pod's last words."""
+    disable_progress_bar()  # logs are read by machines
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
         with _step("checking files"):

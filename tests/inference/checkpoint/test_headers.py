@@ -25,7 +25,10 @@ def _entry(start: int, end: int, shape: Any = (2,), dtype: Any = "F32") -> dict[
 
 def test_what_the_library_writes_is_read_with_names_shapes_and_places(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    values = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float16)}
+    values: dict[str, np.ndarray[Any, Any]] = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "b": np.ones(4, np.float16),
+    }
     save_file(values, path, metadata={"format": "pt"})
     found = headers.read(path)
     assert {name: (t.dtype, t.shape) for name, t in found.items()} == {"a": ("F32", (2, 3)), "b": ("F16", (4,))}

@@ -55,7 +55,7 @@ def test_tensors_that_would_load_and_mislead(
 
 @pytest.mark.parametrize("key", ["peft_type", "r", "lora_alpha", "target_modules"])
 def test_a_key_whose_default_would_mislead_must_be_there(tmp_path: Path, base: Base, key: str) -> None:
-    folder = an_adapter(tmp_path / "a", **{key: ...})
+    folder = an_adapter(tmp_path / "a", None, **{key: ...})
     _refused(folder, base, "CheckpointInvalid", f"adapter_config.json: {key} is missing")
 
 
@@ -65,7 +65,13 @@ def test_tensors_that_the_config_does_not_name_would_be_passed_over(tmp_path: Pa
 
 
 def test_what_newer_versions_of_peft_write_for_nothing_is_accepted(tmp_path: Path, base: Base) -> None:
-    empty = {"eva_config": None, "rank_pattern": {}, "exclude_modules": [], "lora_bias": False, "new_in_2027": None}
+    empty: dict[str, Any] = {
+        "eva_config": None,
+        "rank_pattern": {},
+        "exclude_modules": [],
+        "lora_bias": False,
+        "new_in_2027": None,
+    }
     found = check(an_adapter(tmp_path / "a", **empty, megatron_core="megatron.core"), "pvc://models/runs/1", base)
     assert found.target_modules == ("down_proj", "q_proj")
 

@@ -30,7 +30,7 @@ async def _is(engine: PlainEngine, *, running: int, waiting: int) -> None:
 
 def _begun(engine: PlainEngine, request: Request = LONG) -> tuple[AsyncGenerator[Chunk, None], asyncio.Task[Chunk]]:
     answer = engine.generate(request)
-    return answer, asyncio.ensure_future(anext(answer))  # type: ignore[arg-type]  # an awaitable will do
+    return answer, asyncio.ensure_future(anext(answer))
 
 
 async def test_closing_an_answer_frees_the_slot_within_one_step(engine: PlainEngine, gate: Gate) -> None:
