@@ -13,7 +13,7 @@ from forge_operator.control.queue import Queue
 from forge_operator.control.workers import WATCHED, selector_of
 
 # Children and pods change several times in a row, and each look may be a write: seconds to wait for the last change.
-_SETTLE = 0.2
+_SETTLE = 0.3
 
 
 class Endless:
@@ -32,6 +32,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True
     chosen.peering.standalone = True
     chosen.watching.inactivity_timeout = 70
+    chosen.queueing.idle_timeout = 0.5  # Kopf keeps a task, and the last event, of each object for so long
     chosen.networking.request_timeout = 45
     chosen.networking.error_backoffs = Endless()
     for kind in WATCHED:
