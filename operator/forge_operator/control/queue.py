@@ -1,6 +1,7 @@
 """Which models to look at next: each at most once, never two workers on one."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -14,22 +15,27 @@ class Queue(Generic[K]):
     """A key that is added while a worker has it comes again after; many additions are one."""
 
     def __init__(self) -> None:
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        # Urgent ones first, then in the order of their coming.
+        self._ready: asyncio.PriorityQueue[tuple[bool, int, K]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
         self._dirty: set[K] = set()
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._moved = time.monotonic()
 
-    def add(self, key: K) -> None:
-        """Look at this one as soon as a worker is free."""
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Look at this one as soon as a worker is free; before all others if it is urgent."""
         if key in self._dirty:
             return
         if not self._dirty and not self._busy:
             self._moved = time.monotonic()  # nothing was to be done until now
         self._dirty.add(key)
         if key not in self._busy:
-            self._ready.put_nowait(key)
+            self._offer(key, urgent=urgent)
+
+    def _offer(self, key: K, *, urgent: bool = False) -> None:
+        self._ready.put_nowait((not urgent, next(self._order), key))
 
     def add_after(self, key: K, delay: float) -> None:
         """Look at this one in `delay` seconds, or earlier if that was asked for before."""
@@ -58,7 +64,7 @@ class Queue(Generic[K]):
 
     async def get(self) -> K:
         """The next key; give it back with `done`."""
-        key = await self._ready.get()
+        *_, key = await self._ready.get()
         self._dirty.discard(key)
         self._busy.add(key)
         return key
@@ -68,7 +74,7 @@ class Queue(Generic[K]):
         self._busy.discard(key)
         self._moved = time.monotonic()
         if key in self._dirty:
-            self._ready.put_nowait(key)
+            self._offer(key)
 
     def depth(self) -> int:
         """Keys that wait for a worker."""

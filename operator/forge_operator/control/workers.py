@@ -107,15 +107,15 @@ class Audit:
         ghosts: set[tuple[Id, str]] = set()
         unseen: set[tuple[Id, str]] = set()
         for kind in WATCHED:
-            listed = {}
+            listed: dict[Id, str] = {}
             for namespace in self._namespaces:
                 async for thing in self._client.list(kind, namespace, selector_of(kind), metadata_only=True):
-                    listed[id_of(kind.name, thing)] = thing["metadata"]
+                    listed[id_of(kind.name, thing)] = thing["metadata"]["resourceVersion"]  # not all of it: memory
             known = {place: thing["metadata"] for place, thing in self._cache.of_kind(kind.name)}
-            for place, meta in listed.items():
+            for place, version in listed.items():
                 mine = known.get(place)
-                if mine is None or int(mine["resourceVersion"]) < int(meta["resourceVersion"]):
-                    unseen.add((place, meta["resourceVersion"]))
+                if mine is None or int(mine["resourceVersion"]) < int(version):
+                    unseen.add((place, version))
             ghosts |= {(place, meta["uid"]) for place, meta in known.items() if place not in listed}
         for place, uid in ghosts & self._ghosts:
             logger.warning("audit: %s %s/%s is gone and no watch told", *place)

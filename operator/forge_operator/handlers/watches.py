@@ -71,7 +71,7 @@ def _handler(
         if key is None:
             return
         if kind == MODEL:
-            queue.add(key)
+            queue.add(key, urgent=True)  # somebody waits for it
         else:
             queue.add_after(key, _SETTLE)
 

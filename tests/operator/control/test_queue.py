@@ -43,6 +43,14 @@ async def test_other_keys_do_not_wait_for_a_busy_one() -> None:
     assert await taken(queue) == "b"
 
 
+async def test_urgent_keys_come_first_and_the_rest_in_order() -> None:
+    queue: Queue[str] = Queue()
+    for key in ("a", "b"):
+        queue.add(key)
+    queue.add("new", urgent=True)
+    assert [await taken(queue) for _ in range(3)] == ["new", "a", "b"]
+
+
 async def test_the_earlier_of_two_appointments_counts() -> None:
     queue: Queue[str] = Queue()
     queue.add_after("a", 30)
