@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forge_inference.settings import Settings as ServerSettings
 
+from forge_inference.settings import Settings as ServerSettings
 from forge_operator.children import desired
 from tests.golden import ROOT
 from tests.support.models import a_model, some_settings
