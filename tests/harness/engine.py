@@ -21,6 +21,8 @@ _SOCKET = _STATE / "docker.sock"
 _PIDFILE = _STATE / "docker.pid"
 _WRAPPER = Path(__file__).parent / "node" / "runc-without-sys-resource"
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
+# The engine outlives us; a process object that is collected while its process runs makes Python warn.
+_outliving: list[subprocess.Popen[bytes]] = []
 
 
 def ensure() -> None:
@@ -93,6 +95,7 @@ def _start() -> None:
         command += ["--add-runtime", f"nores={_WRAPPER}", "--default-runtime", "nores"]
     with step("starting a container engine"), (_STATE / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        _outliving.append(daemon)
         failed = f"dockerd did not start; its log is {_STATE / 'log'}"
         _wait(lambda: _answers() or daemon.poll() is not None, 60, failed)
         if daemon.poll() is not None:
