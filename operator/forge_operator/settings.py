@@ -89,7 +89,7 @@ class Settings(_Strict):
     operator_namespace: str = "forge-system"
     pod_access: Literal["auto", "direct", "proxy"] = "auto"
     leader_election: LeaderElection = LeaderElection()
-    workers: int = Field(default=8, ge=1, le=64)
+    workers: int = Field(default=32, ge=1, le=64)
     resync_seconds: int = Field(default=300, ge=5)
     probe_port: Port = 8080
     metrics_port: Port = 9090

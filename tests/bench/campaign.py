@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from forge_operator.children.shape import child_name
-from tests.support.kube import SCIM, AuditLog, Kube, a_manifest, claims, path_of
+from tests.support.kube import SCIM, AuditLog, Kube, Write, a_manifest, claims, path_of
 from tests.support.operators import Installed, Operator, running
 from tests.support.waiting import until
 
@@ -70,14 +70,13 @@ class Campaign:
             self._say(f"Ready of all after {ready:.1f} s")
             self._await_quiet(operator)
             at_rest = self._rest(operator, watched)
-            self._say(f"{at_rest} writes in the {watched:.0f} s after that")
             edits = [self._edited(operator, name) for name in names[:_REPAIRS]]
             deletions = [self._deleted(operator, name) for name in names[-_REPAIRS:]]
             self._say(f"repairs: edit {median(edits):.0f} ms, deletion {median(deletions):.0f} ms (median)")
             self._await(operator, lambda: self._ready() >= models, "the repaired models to be Ready", pause=0.5)
             self._await_quiet(operator)
         on_restart = self._restart(models)
-        self._say(f"{on_restart} writes on restart; memory at most {self._memory:.0f} MiB")
+        self._say(f"memory at most {self._memory:.0f} MiB")
         return Figures(models, created, children, ready, watched, at_rest, on_restart, edits, deletions, self._memory)
 
     def _await(self, operator: Operator, done: Callable[[], bool], what: str, pause: float = 0.2) -> None:
@@ -104,8 +103,15 @@ class Campaign:
             for condition in model.get("status", {}).get("conditions", [])
         )
 
-    def _writes(self) -> list[str]:
-        return [write.name for write in self._audit.writes(self._installed.user)]
+    def _writes(self) -> list[Write]:
+        """Of the campaign alone: models of others that run on the same control plane come and go."""
+        return self._audit.writes(self._installed.user, NAMESPACE)
+
+    def _tell(self, writes: list[Write], when: str) -> int:
+        self._say(f"{len(writes)} writes {when}")
+        for write in writes:
+            self._say(f"  {write.verb} {write.resource} {write.name}: {write.code}")
+        return len(writes)
 
     def _await_quiet(self, operator: Operator) -> None:
         known, since = len(self._writes()), time.monotonic()
@@ -122,7 +128,7 @@ class Campaign:
         self._audit.mark()
         end = time.monotonic() + seconds
         self._await(operator, lambda: time.monotonic() >= end, "the end of the watch", pause=1)
-        return len(self._writes())
+        return self._tell(self._writes(), f"in the {seconds:.0f} s after that")
 
     def _edited(self, operator: Operator, model: str) -> float:
         name = child_name(model)
@@ -150,4 +156,4 @@ class Campaign:
             self._kube.create(a_manifest("the-last", NAMESPACE))
             self._await(operator, lambda: self._ready() > models, "the last model to be Ready", pause=0.5)
             self._await_quiet(operator)
-        return len([name for name in self._writes() if name != "the-last"])
+        return self._tell([write for write in self._writes() if write.name != "the-last"], "on restart")

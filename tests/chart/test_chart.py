@@ -14,6 +14,7 @@ import yaml
 from forge_operator import settings
 from forge_operator.cluster import kinds
 from tests.golden import matches_golden
+from tests.harness import schemas
 from tests.harness.errors import HarnessError
 from tests.harness.places import ROOT
 from tests.harness.steps import run
@@ -47,6 +48,25 @@ def test_there_are_enough_sets_of_values() -> None:
 @every_set
 def test_helm_lints_it(values: Path) -> None:
     assert "0 chart(s) failed" in run([program("helm"), "lint", "--strict", CHART, "--values", values])
+
+
+@every_set
+def test_kubernetes_knows_every_field(values: Path, tmp_path: Path) -> None:
+    assert _conforming(tmp_path, objects(values)) == ""
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found(tmp_path: Path) -> None:
+    [deployment] = of_kind("Deployment", values_set("default"))
+    wrong = {**deployment, "spec": {**deployment["spec"], "replicsa": 3}}
+    with pytest.raises(HarnessError, match="replicsa"):
+        _conforming(tmp_path, [wrong])
+
+
+def _conforming(folder: Path, things: list[Manifest]) -> str:
+    """What kubeconform has to say against them: nothing, or HarnessError."""
+    path = folder / "manifests.yaml"
+    path.write_text(yaml.safe_dump_all(things))
+    return run([program("kubeconform"), "-strict", "-schema-location", f"{schemas.folder()}/{schemas.TEMPLATE}", path])
 
 
 @every_set

@@ -57,10 +57,21 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
     with step(f"starting the control plane {name}"), tempfile.TemporaryDirectory() as scratch:
         policy = Path(scratch) / "audit.yaml"
         policy.write_text(yaml.safe_dump(_AUDIT_POLICY))
-        command = [kwokctl, "create", "cluster", "--name", name, "--runtime", "binary", "--wait", "90s"]
+        command: list[str | Path] = [
+            kwokctl,
+            "create",
+            "cluster",
+            "--name",
+            name,
+            "--runtime",
+            "binary",
+            "--wait",
+            "90s",
+        ]
         command += ["--kubeconfig", kubeconfig, "--kube-audit-policy", policy]
         # The default service range holds 253 Services; a lab with many models needs more, and so do our tests.
         command += ["--extra-args", "kube-apiserver=service-cluster-ip-range=10.96.0.0/16"]
+        command += ["--extra-args", "etcd=unsafe-no-fsync=true"]  # nothing here outlives a crash anyway
         # Kubernetes' controllers hold themselves to 20 calls a second: many models would wait for them, not for us.
         # (kwokctl 0.8.0 panics unless every program has its first argument before any has a second.)
         for argument in ("kube-api-qps=500", "kube-api-burst=1000"):
@@ -68,7 +79,8 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
                 command += ["--extra-args", f"{program}={argument}"]
         for program, path in binaries.items():
             command += [flags[program], path]
-        run(command, timeout=180)
+        # Go's collector at its default takes a quarter of the two cores when many objects are written.
+        run(command, timeout=180, env={"GOGC": "400"})
         run([_kubectl(), "--kubeconfig", kubeconfig, "apply", "-f", "-"], stdin=json.dumps(_node()).encode())
     kubeconfig.chmod(0o600)
     return plane

@@ -78,7 +78,7 @@ def _in_node(reference: str) -> bool:
 def _build_in_node(name: str, reference: str, base_image: str) -> None:
     if not _in_node(base_image):
         kind.load(base_image)
-    command = [program("buildctl"), "--addr", f"docker-container://{kind.NODE}", "build"]
+    command: list[str | Path] = [program("buildctl"), "--addr", f"docker-container://{kind.NODE}", "build"]
     command += ["--frontend", "dockerfile.v0", "--local", f"context={places.ROOT}"]
     command += ["--local", f"dockerfile={places.ROOT / name}", "--opt", "image-resolve-mode=local"]
     command += ["--opt", f"build-arg:BASE_IMAGE={base_image}", "--progress", "plain", "--output"]
@@ -108,4 +108,4 @@ def size_megabytes(reference: str) -> float:
     """The size of an image in the node; its layers are stored uncompressed."""
     rows = kind.in_node("ctr", "-n", "k8s.io", "images", "list", f"name==docker.io/{reference}").splitlines()
     number, unit = re.search(r"([\d.]+) ([KMG])iB", rows[-1]).groups()  # type: ignore[union-attr]
-    return float(number) * 1024 ** (" KMG".index(unit)) / 1e6
+    return float(number) * 1024.0 ** " KMG".index(unit) / 1e6

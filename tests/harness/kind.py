@@ -39,7 +39,17 @@ def ensure() -> bool:
     with step(f"creating the kind cluster {NAME} from {image}"):
         KUBECONFIG.parent.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_dump(_config(image, built)).encode()
-        command = [kind, "create", "cluster", "--name", NAME, "--kubeconfig", KUBECONFIG, "--config", "-"]
+        command: list[str | Path] = [
+            kind,
+            "create",
+            "cluster",
+            "--name",
+            NAME,
+            "--kubeconfig",
+            KUBECONFIG,
+            "--config",
+            "-",
+        ]
         run([*command, "--wait", "120s", "--retain"], stdin=config, timeout=400)
         KUBECONFIG.chmod(0o600)
     return built

@@ -1,6 +1,7 @@
 """Programs built from Go modules, once, into a cache that is keyed by their versions."""
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from tests.harness.packages import found
 from tests.harness.steps import run, step
 
 KUBERNETES = "1.37.2"
+_GO_ENV = {"CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
 _MODULES = Path(__file__).parent / "modules"
 _MINOR = KUBERNETES.split(".")[1]
 # What Kubernetes' own build stamps into its programs; kubeadm refuses to work without it.
@@ -81,9 +83,7 @@ def program(name: str) -> Path:
     source, path = PROGRAMS[name], _path(name)
     if path.exists():
         return path
-    go = found("go")
-    if go is None:
-        raise HarnessError(f"{name} must be built and Go is missing: install Go 1.26 or newer, or put it on PATH")
+    go = _go(f"{name} must be built")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two builds at once would only slow each other down: the second waits and finds the result.
     with (path.parent / "lock").open("w") as lock:
@@ -108,16 +108,34 @@ def programs(*names: str) -> dict[str, Path]:
     return {name: program(name) for name in names}
 
 
+def source_of(module: str, pinned_by: str) -> Path:
+    """The source of a Go module at the version that one of `modules/` pins.
+
+    Raises
+    ------
+    HarnessError
+        Go is missing, or the module cannot be had.
+    """
+    command = [_go(f"the source of {module} is needed"), "mod", "download", "-json", module]
+    return Path(json.loads(run(command, env=_GO_ENV, cwd=_MODULES / pinned_by))["Dir"])
+
+
+def _go(why: str) -> str:
+    go = found("go")
+    if go is None:
+        raise HarnessError(f"{why} and Go is missing: install Go 1.26 or newer, or put it on PATH")
+    return go
+
+
 def _build(go: str, source: Source, path: Path) -> None:
     flags = ["-trimpath", "-ldflags", f"-s -w {source.stamp}".strip(), "-tags", source.tags]
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         folder = Path(scratch)
-        env = {"CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
         if source.module:
             shutil.copytree(_MODULES / source.module, folder, dirs_exist_ok=True)
-            run([go, "build", *flags, "-o", folder / "out", source.package], env=env, cwd=folder)
+            run([go, "build", *flags, "-o", folder / "out", source.package], env=_GO_ENV, cwd=folder)
             built = folder / "out"
         else:
-            run([go, "install", *flags, f"{source.package}@{source.version}"], env={**env, "GOBIN": scratch})
+            run([go, "install", *flags, f"{source.package}@{source.version}"], env={**_GO_ENV, "GOBIN": scratch})
             built = folder / path.name
         os.replace(built, path)

@@ -66,9 +66,11 @@ class FakeCluster:
                 whole = {"apiVersion": kind.api_version, "kind": kind.name, **thing}
                 yield copy.deepcopy({"metadata": thing["metadata"]} if metadata_only else whole)
 
-    async def apply(self, manifest: Manifest, uid: str | None) -> Manifest:
+    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest:
         place = id_of(manifest["kind"], manifest)
         known = self.objects.get(place)
+        if known is not None and uid is None:
+            raise Conflict("the object has been modified", 409)
         self._write("apply", place)
         if uid and (known is None or known["metadata"]["uid"] != uid):
             raise Conflict("the UID in the precondition does not match", 409)

@@ -78,7 +78,13 @@ class Kube:
 
     def ctl(self, *words: str, stdin: str | None = None) -> str:
         """What kubectl prints. Raises HarnessError with its words when it fails."""
-        command = [program("kubectl"), "--kubeconfig", self.kubeconfig, "--cache-dir", self._cache.name]
+        command: list[str | Path] = [
+            program("kubectl"),
+            "--kubeconfig",
+            self.kubeconfig,
+            "--cache-dir",
+            self._cache.name,
+        ]
         return run([*command, *words], stdin=stdin.encode() if stdin else None)
 
     def request(

@@ -28,7 +28,7 @@ STARTS_WITHIN, STOPS_WITHIN = 60.0, 30.0  # seconds
 
 def rendered(release: str, *values: str, file: Path | None = None) -> list[Manifest]:
     """The chart's objects; `values` as of `--set`, `file` as of `--values`. The namespace is named like the release."""
-    command = [program("helm"), "template", release, CHART, "--namespace", release]
+    command: list[str | Path] = [program("helm"), "template", release, CHART, "--namespace", release]
     command += [word for value in values for word in ("--set", value)]
     command += ["--values", file] if file else []
     return [manifest for manifest in yaml.safe_load_all(run(command)) if manifest]

@@ -22,7 +22,7 @@ class Writer(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False) -> Manifest | None: ...
 
-    async def apply(self, manifest: Manifest, uid: str | None) -> Manifest: ...
+    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest: ...
 
 
 class Applier:
@@ -38,24 +38,34 @@ class Applier:
         `live` is the object as last seen, None when none was.
         Raises NameConflict, NotYet, ChildDeclined, and ClusterError when it should simply be tried again.
         """
-        kind, meta = CHILDREN[child["kind"]], child["metadata"]
         if live is None:
-            # The watch shows only objects with our label: look before taking somebody else's for ours.
-            live = await self._client.get(kind, meta["namespace"], meta["name"], metadata_only=True)
-        if live is not None:
-            _must_be_ours(child, model, live)
-            if satisfied(child, live) or self._is_known_not_to_stick(child, live):
-                return None
+            try:
+                return await self._write(child)
+            except Conflict as error:  # the watch shows only objects with our label, and those a moment later
+                kind, meta = CHILDREN[child["kind"]], child["metadata"]
+                live = await self._client.get(kind, meta["namespace"], meta["name"], metadata_only=True)
+                if live is None:
+                    raise NotYet(str(error)) from error
+        _must_be_ours(child, model, live)
+        if satisfied(child, live) or self._is_known_not_to_stick(child, live):
+            return None
         try:
-            applied = await self._client.apply(child, live["metadata"]["uid"] if live else None)
+            return await self._write(child, live["metadata"]["uid"])
+        except Conflict as error:
+            raise NotYet(str(error)) from error
+
+    async def _write(self, child: Manifest, uid: str | None = None) -> Manifest:
+        try:
+            applied = await self._client.apply(child, uid)
         except Terminating as error:
-            raise NotYet(f"Namespace {meta['namespace']!r} is being deleted.", retry_after=10) from error
-        except (Conflict, Missing) as error:
+            namespace = child["metadata"]["namespace"]
+            raise NotYet(f"Namespace {namespace!r} is being deleted.", retry_after=10) from error
+        except Missing as error:
             raise NotYet(str(error)) from error
         except Forbidden as error:
             raise NotYet(f"The operator lacks a permission: {error}", retry_after=30) from error
         except Declined as error:
-            raise ChildDeclined(f"The cluster declines the {kind.name} of this model: {error}") from error
+            raise ChildDeclined(f"The cluster declines the {child['kind']} of this model: {error}") from error
         self._remember(child, applied)
         return applied
 

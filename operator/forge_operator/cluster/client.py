@@ -1,6 +1,7 @@
 """The API server as plain JSON. kubernetes.aio brings connections and credentials; we bring the paths."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,8 @@ _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONNECTIONS = 64
+# etcd's first revision, which no object has: an apply that insists on it can create, and change nothing.
+_NEVER = "1"
 
 
 class Client:
@@ -29,6 +32,8 @@ class Client:
 
     def __init__(self, configuration: Configuration) -> None:
         configuration.connection_pool_maxsize = _CONNECTIONS
+        # By default the connection looks for a .netrc file before each call. Kopf's connections do not either.
+        configuration.client_session_kwargs = {"trust_env": False}
         self.configuration = configuration
         self._api = ApiClient(configuration)
 
@@ -54,6 +59,11 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self._api.close()
+
+    def tls(self) -> ssl.SSLContext:
+        """How the API server proves itself, and we ourselves where that is by certificate."""
+        context: ssl.SSLContext = self._api.rest_client.ssl_context
+        return context
 
     async def authorization(self) -> str | None:
         """The present value of the Authorization header; tokens of pods are renewed from time to time."""
@@ -84,10 +94,11 @@ class Client:
                 return
             query = {**query, "continue": token}
 
-    async def apply(self, manifest: Manifest, uid: str | None) -> Manifest:
-        """Server-side apply. With a `uid`, only to the object that has it (else Conflict)."""
+    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest:
+        """Server-side apply to the object that has this uid, or where there is none of this name. Else Conflict."""
         meta = manifest["metadata"]
-        body = {**manifest, "metadata": {**meta, "uid": uid}} if uid else manifest
+        guard = {"uid": uid} if uid else {"resourceVersion": _NEVER}
+        body = {**manifest, "metadata": {**meta, **guard}}
         return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body)
 
     async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest:

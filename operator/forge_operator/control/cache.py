@@ -1,5 +1,6 @@
 """What the cluster looks like, as far as the watches have told."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -115,8 +116,23 @@ def _slim(kind: str, thing: Mapping[str, Any]) -> Manifest:
     meta = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
     if kind == POD.name:
         node = {"nodeName": name} if (name := thing.get("spec", {}).get("nodeName")) else {}
-        return {"metadata": meta, "spec": node, "status": thing.get("status", {})}
-    return {**thing, "metadata": meta}
+        return _interned({"metadata": meta, "spec": node, "status": thing.get("status", {})})
+    return _interned({**thing, "metadata": meta})
+
+
+def _interned(thing: Mapping[str, Any]) -> Manifest:
+    """The same, with one copy of each text in memory: every answer that was parsed brought its own."""
+    return {sys.intern(key): _interned_value(value) for key, value in thing.items()}
+
+
+def _interned_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, Mapping):
+        return _interned(value)
+    if isinstance(value, list):
+        return [_interned_value(part) for part in value]
+    return value
 
 
 def _version(thing: Mapping[str, Any]) -> int:

@@ -1,10 +1,11 @@
 """Kopf as the informer. An event changes the cache and names a model to look at; nothing is decided here."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import aiohttp
 import kopf
-from kopf import ConnectionInfo
 
 from forge_operator.cluster.client import Client
 from forge_operator.cluster.kinds import MODEL, POD, Kind
@@ -25,10 +26,24 @@ class Endless:
             yield 10
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Kopf copies each object to compare it with what was last handled. Nobody here asks for differences."""
+
+    def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        """Nothing was kept."""
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
+
+
 def settings() -> kopf.OperatorSettings:
     """Kopf as a plain informer: it writes nothing, and does not go when the API server is away."""
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
+    chosen.persistence.diffbase_storage = NoDiffBase()
     chosen.scanning.disabled = True
     chosen.peering.standalone = True
     chosen.watching.inactivity_timeout = 70
@@ -47,8 +62,8 @@ def registry(
     """What Kopf watches for us, and as whom."""
     found = kopf.OperatorRegistry()
 
-    async def login(**_: Any) -> ConnectionInfo:
-        return await connection(client)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return await session(client)
 
     kopf.on.login(registry=found)(login)
     for kind in WATCHED:
@@ -78,16 +93,28 @@ def _handler(
     return seen
 
 
-async def connection(client: Client) -> ConnectionInfo:
-    """The client's own credentials, for Kopf."""
+class Answer(aiohttp.ClientResponse):
+    """A list of objects is half bookkeeping of who wrote which field; Kopf would hold all of it at once."""
+
+    async def json(self, **_: Any) -> Any:
+        return json.loads(await self.read(), object_hook=_without_bookkeeping)
+
+
+def _without_bookkeeping(part: dict[str, Any]) -> dict[str, Any]:
+    part.pop("managedFields", None)
+    return part
+
+
+async def session(client: Client) -> kopf.AiohttpSession:
+    """Connections for Kopf, with the client's own credentials. Kopf asks again when they are not accepted any more."""
     found = client.configuration
-    scheme, _, token = (await client.authorization() or "").partition(" ")
-    return ConnectionInfo(
+    token = await client.authorization()
+    return kopf.AiohttpSession(
         server=found.host,
-        ca_path=found.ssl_ca_cert,
-        insecure=not found.verify_ssl,
-        certificate_path=found.cert_file,
-        private_key_path=found.key_file,
-        scheme=scheme or None,
-        token=token or None,
+        aiohttp_session=aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=client.tls()),
+            headers={"Authorization": token} if token else {},
+            proxy=found.proxy,
+            response_class=Answer,
+        ),
     )
