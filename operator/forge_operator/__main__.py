@@ -10,6 +10,8 @@ from forge_operator import settings as administrator
 from forge_operator.errors import InvalidSettings, OperatorError
 from forge_operator.handlers import logs, startup
 
+logger = logging.getLogger("forge_operator")
+
 
 def main(words: list[str] | None = None) -> int:
     """The exit status: 0 when asked to end, 1 when something failed, 2 when the settings are wrong."""
@@ -31,7 +33,10 @@ def main(words: list[str] | None = None) -> int:
         sys.stderr.write(f"forge_operator: {error}\n")
         return 2
     except (OperatorError, OSError) as error:
-        logging.getLogger("forge_operator").error("%s", error)
+        logger.error("%s", error)
+        return 1
+    except Exception:
+        logger.exception("a defect of the operator ended it")
         return 1
     return 0
 

@@ -50,7 +50,8 @@ def section(figures: Figures) -> str:
         f"{figures.models} models, each with a ServiceAccount, a NetworkPolicy, a Service and a Deployment of one"
         f" pod, sent by 4 clients within {figures.created:.1f} s. Times count from the first manifest.",
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, shared by etcd, the API"
-        " server, its controllers, kwok and the operator. Command: `make bench`.",
+        " server, its controllers, kwok and the operator. etcd does not wait for the disk, Go collects garbage at"
+        " GOGC=400, and controllers and scheduler may make 500 calls a second. Command: `make bench`.",
         "",
         "| figure | promised | measured | kept |",
         "|---|---|---|---|",

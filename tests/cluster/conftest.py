@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +11,19 @@ from tests.harness import kind
 from tests.harness.backends import Cluster
 from tests.harness.steps import run
 from tests.harness.toolchain import program
-from tests.support.checkpoints import a_real_pair
+from tests.support.checkpoints import a_real_pair, cut_short, without_effect
 from tests.support.kube import Kube, connected
 from tests.support.operators import CHART
 
 RELEASE, NAMESPACE = "forge", "forge-system"
 FOLDER = "/srv/models"  # on the node; what `claims` mounts
+LIMIT = 300.0  # seconds; the first pod unpacks an image of 6 GB
+SPEC: dict[str, Any] = {
+    "checkpoint": {"uri": "pvc://models/adapter"},
+    "baseModel": {"uri": "pvc://models/base"},
+    "quantization": {"method": "nf4"},
+    "serving": {"maxModelLen": 256, "requestTimeoutSeconds": 30},
+}
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
@@ -29,31 +36,33 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster) -> Cluster:
     """The chart with both images of this clone."""
-    words: list[str | Path] = [
-        program("helm"),
-        "--kubeconfig",
-        cluster.kubeconfig,
-        "upgrade",
-        "--install",
-        RELEASE,
-        CHART,
-    ]
-    words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
-    words += ["--set-string", "profiles.cpu.requests.cpu=100m"]  # several models on a node of two cores
+    upgrade(cluster)
+    return cluster
+
+
+def upgrade(cluster: Cluster, *values: str) -> None:
+    """`helm upgrade` to both images of this clone and these values; waits for the operator."""
+    chosen = ["profiles.cpu.requests.cpu=100m"]  # several models on a node of two cores
+    # Less than the server needs to start, enough for the container itself.
+    chosen += [f"profiles.tiny.{part}.memory=96Mi" for part in ("requests", "limits")]
     for value, reference in {"image": cluster.operator_image, "inference.image": cluster.inference_image}.items():
         repository, _, tag = reference.rpartition(":")
-        words += ["--set-string", f"{value}.repository={repository}", "--set-string", f"{value}.tag={tag}"]
-    run(words, timeout=400)
-    return cluster
+        chosen += [f"{value}.repository={repository}", f"{value}.tag={tag}"]
+    words = [part for value in (*chosen, *values) for part in ("--set-string", value)]
+    words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
+    to = ["--kubeconfig", cluster.kubeconfig]
+    run([program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words], timeout=400)
 
 
 @pytest.fixture(scope="session")
 def files(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A small base model and its adapter in the node's folder."""
+    """In the node's folder: a small base model, its adapter, and adapters with a fault."""
     if not cluster.is_kind:
         pytest.skip("the checkpoint is put on the node itself, which only a cluster made here allows")
     folder = tmp_path_factory.mktemp("checkpoint")
-    a_real_pair(folder)
+    _, adapter = a_real_pair(folder)
+    without_effect(adapter, folder / "zeros")
+    cut_short(adapter, folder / "cut")
     kind.in_node("mkdir", "-p", FOLDER)
     pack = subprocess.run(["tar", "-C", folder, "--mode=a+rX", "-cf", "-", "."], capture_output=True, check=True)
     unpack = ["docker", "exec", "-i", kind.NODE, "tar", "-C", FOLDER, "--no-same-owner", "-xf", "-"]

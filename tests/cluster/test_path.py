@@ -4,12 +4,11 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.cluster.conftest import NAMESPACE, RELEASE
+from tests.cluster.conftest import LIMIT, NAMESPACE, RELEASE, SPEC
 from tests.controlplane.lab import Lab
 from tests.harness.backends import Cluster
 from tests.harness.steps import run
@@ -17,14 +16,6 @@ from tests.harness.toolchain import program
 from tests.support.kube import Kube
 
 pytestmark = pytest.mark.cluster
-
-SPEC: dict[str, Any] = {
-    "checkpoint": {"uri": "pvc://models/adapter"},
-    "baseModel": {"uri": "pvc://models/base"},
-    "quantization": {"method": "nf4"},
-    "serving": {"maxModelLen": 256, "requestTimeoutSeconds": 30},
-}
-LIMIT = 300.0  # seconds; the first pod unpacks an image of 6 GB
 
 
 @contextmanager
@@ -56,18 +47,6 @@ def test_a_model_is_served_through_its_service(lab: Lab, kube: Kube) -> None:
     assert tuned["provenance"]["checkpoint"] == status["checkpoint"]["digest"]
     assert tuned["model"] == "genes"
     assert tuned["results"][0]["mean_logprob"] != plain["results"][0]["mean_logprob"]
-
-
-def test_a_checkpoint_that_is_not_there_is_the_owners_turn_in_the_servers_words(lab: Lab) -> None:
-    lab.create("lost", **{**SPEC, "checkpoint": {"uri": "pvc://models/no-such-run"}})
-    message = lab.awaits("Ready", "False", "CheckpointNotFound", "lost", limit=LIMIT)
-    assert "pvc://models/no-such-run" in message
-    assert lab.condition("CheckpointVerified", "lost")[:2] == ("False", "CheckpointNotFound")
-
-
-def test_a_claim_that_does_not_exist_is_named(lab: Lab) -> None:
-    lab.create("claimless", **{**SPEC, "checkpoint": {"uri": "pvc://no-claim/run"}})
-    assert "'no-claim'" in lab.awaits("Ready", "False", "VolumeUnavailable", "claimless", limit=60)
 
 
 def test_helm_test_passes(installed: Cluster) -> None:

@@ -1,6 +1,7 @@
 """Small base models and adapters on disk, and ways to break them."""
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,19 @@ def a_real_pair(folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
     tuned.peft_config["default"].task_type = "CAUSAL_LM"
     tuned.save_pretrained(adapter)
     return base, adapter
+
+
+def without_effect(adapter: Path, folder: Path) -> None:
+    """A copy of an adapter whose B matrices are zero, as before the first step of a training."""
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(adapter, folder)
+    weights = folder / "adapter_model.safetensors"
+    save_file({name: values * ("lora_B" not in name) for name, values in load_file(weights).items()}, weights)
+
+
+def cut_short(adapter: Path, folder: Path) -> None:
+    """A copy of an adapter of which half the weights' file arrived."""
+    shutil.copytree(adapter, folder)
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])

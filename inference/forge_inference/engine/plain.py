@@ -168,7 +168,11 @@ class PlainEngine:
         if math.isnan(delta):
             raise LoadError("ProbeFailed", "The logits are not numbers; try another spec.quantization.computeDtype.")
         if delta == 0:
-            raise LoadError("AdapterIneffective", "The adapter changes no logit of the base model.")
+            raise LoadError(
+                "AdapterIneffective",
+                f"Checkpoint {self._sources.checkpoint_uri}: the adapter changes no logit of the base model; check that "
+                "training saved trained weights.",
+            )
         logger.info("the adapter moves next-token logits by up to %.3g", delta)
         probe = self._probe(prompts)
         # Only now: however early the model would end its turn, the probe has its full length.

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi_offline import FastAPIOffline
 
 from forge_inference import __version__
 from forge_inference.engine.contract import Engine
@@ -38,8 +39,14 @@ class Parts:
 
 
 def create_app(parts: Parts, origins: list[str]) -> FastAPI:
-    """The serving port. `/docs` loads its page's scripts from a CDN; `/openapi.json` is always here."""
-    app = FastAPI(title="ScientificLLM-Forge", version=__version__, description="Answers of a fine-tuned model.")
+    """The serving port. `/docs` loads nothing from elsewhere."""
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url="/docs/files",
+        title="ScientificLLM-Forge",
+        version=__version__,
+        description="Answers of a fine-tuned model.",
+    )
     app.add_middleware(Guard, metrics=parts.metrics)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -242,3 +243,12 @@ async def test_prometheus_reads_counts_and_no_prompt(admin: httpx.AsyncClient, a
     assert 'forge_tokens_total{kind="completion"} 3.0' in text
     assert "unpublished" not in text
     assert "forge_gpu" not in text or "forge_gpu_memory_total_bytes" in text
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(api: httpx.AsyncClient) -> None:
+    page = (await api.get("/docs")).text
+    found = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(found) >= 2
+    for place in found:
+        assert place.startswith("/docs/files/")
+        assert (await api.get(place)).status_code == 200
