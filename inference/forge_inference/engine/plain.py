@@ -170,8 +170,8 @@ class PlainEngine:
         if delta == 0:
             raise LoadError(
                 "AdapterIneffective",
-                f"Checkpoint {self._sources.checkpoint_uri}: the adapter changes no logit of the base model; check that "
-                "training saved trained weights.",
+                f"Checkpoint {self._sources.checkpoint_uri}: the adapter changes no logit of the base model; "
+                "check that training saved trained weights.",
             )
         logger.info("the adapter moves next-token logits by up to %.3g", delta)
         probe = self._probe(prompts)
