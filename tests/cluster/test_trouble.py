@@ -20,7 +20,7 @@ def _checkpoint(place: str) -> dict[str, Any]:
 TROUBLE: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("lost", _checkpoint("no-such-run"), "CheckpointNotFound", ["pvc://models/no-such-run"]),
     ("cut", _checkpoint("cut"), "CheckpointInvalid", ["adapter_model.safetensors"]),
-    ("zeros", _checkpoint("zeros"), "AdapterIneffective", ["zeros"]),
+    ("zeros", _checkpoint("zeros"), "AdapterIneffective", ["every lora_B is zero"]),
     ("baseless", {"baseModel": {"uri": "pvc://models/no-base"}}, "BaseModelNotFound", ["pvc://models/no-base"]),
     ("claimless", {"checkpoint": {"uri": "pvc://no-claim/run"}}, "VolumeUnavailable", ["'no-claim'"]),
     ("gpu", {"profile": "nvidia-gpu"}, "Unschedulable", ["nvidia.com/gpu", "spec.profile"]),
