@@ -41,8 +41,8 @@ def main(words: list[str]) -> int:
 def _serve(settings: Settings) -> None:
     logging.getLogger("forge_inference").info("starting")
     # torch takes seconds to import: what is wrong with the settings was said before.
+    from forge_inference.engine.batching import BatchingEngine
     from forge_inference.engine.loading import Sources
-    from forge_inference.engine.plain import PlainEngine
     from forge_inference.serve import serve
 
     sources = Sources(
@@ -56,10 +56,11 @@ def _serve(settings: Settings) -> None:
             settings.compute_dtype,
         ),
     )
-    engine = PlainEngine(
+    engine = BatchingEngine(
         sources,
         max_model_len=settings.max_model_len,
         max_queue=settings.max_queue,
+        max_batch=settings.max_batch,
         request_timeout_seconds=settings.request_timeout_seconds,
     )
     asyncio.run(serve(settings, engine))

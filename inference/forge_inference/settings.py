@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     compute_dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="of the arithmetic")
     max_model_len: int = Field(2048, ge=16, description="prompt and new tokens together")
     max_queue: int = Field(64, ge=1, description="requests that wait; one more gets 429")
+    max_batch: int = Field(32, ge=1, le=1024, description="requests that are answered at once")
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")

@@ -16,6 +16,7 @@ from forge_inference.engine.contract import (
 
 LOADED = Loaded(
     checkpoint=Checkpoint("sha256:aa", "org/base", 8, 16.0, ("q_proj",)),
+    plan="nf4",
     quantization=Quantization("nf4", True, "bfloat16"),
     effect=AdapterEffect(7.25),
     probe=Probe(8, 310),

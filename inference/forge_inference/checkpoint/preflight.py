@@ -72,6 +72,8 @@ class Adapter:
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
+    modules: tuple[str, ...]  # the base model's layers, by their full names
+    rank_stabilised: bool  # scaled by alpha / sqrt(rank) instead of alpha / rank
 
 
 def check(folder: Path, uri: str, base: Base) -> Adapter:
@@ -99,6 +101,8 @@ def check(folder: Path, uri: str, base: Base) -> Adapter:
         rank=config["r"],
         alpha=float(config["lora_alpha"]),
         target_modules=tuple(sorted({module.rpartition(".")[2] for module in modules})),
+        modules=tuple(modules),
+        rank_stabilised=bool(config.get("use_rslora")),
     )
 
 

@@ -1,7 +1,8 @@
 """What the web room may ask of an engine, and what it gets back. Imports no torch."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 FinishReason = Literal["stop", "length"]
@@ -14,19 +15,35 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0  # 0: the whole vocabulary
+    min_p: float = 0.0  # drops what is less likely than this part of the likeliest
+    repetition_penalty: float = 1.0  # divides the logits of tokens in prompt and answer
+    presence_penalty: float = 0.0  # taken from the logit of each token that the answer has
+    frequency_penalty: float = 0.0  # the same, as often as the answer has it
     seed: int | None = None
+
+
+CHECKPOINT = ""  # the adapter that the server was started with, whatever it is called
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt. `use_adapter` False answers with the base model alone."""
+    """One prompt: a question, a conversation, or token ids."""
 
-    prompt: str
+    prompt: str | tuple[Message, ...] | tuple[int, ...]
     max_new_tokens: int
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
-    chat: bool = True  # render the prompt through the base model's chat template, when it has one
-    use_adapter: bool = True
+    chat: bool = True  # render a question through the base model's chat template, when it has one
+    adapter: str | None = CHECKPOINT  # None: the base model alone
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell with each token
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,16 @@ class Chunk:
     prompt_tokens: int
     closing: bool = False
     finish: FinishReason | None = None
+    top: tuple[tuple[int, float], ...] = ()  # the likeliest tokens and their raw log-probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token of a prompt, its raw log-probability given the tokens before it, and the likeliest with theirs."""
+
+    token: int
+    logprob: float | None  # None: the first
+    top: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +110,16 @@ class Quantization:
     compute_dtype: Literal["bfloat16", "float16", "float32"]
 
 
+# How a base model that is quantised is computed with: in four bits, or in full from what the four bits mean.
+Plan = Literal["plain", "nf4", "dequantized"]
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What the engine serves, once it serves."""
 
     checkpoint: Checkpoint
+    plan: Plan
     quantization: Quantization
     effect: AdapterEffect
     probe: Probe
@@ -124,9 +156,27 @@ class Engine(Protocol):
     def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """At least one chunk; the last has `finish`. Closing the generator frees the slot within one step.
 
-        Raises (before the first chunk): NotReady, Overloaded, PromptTooLong, InvalidRequest;
+        Raises (before the first chunk): NotReady, Overloaded, PromptTooLong, InvalidRequest, UnknownAdapter;
         later: DeadlineExceeded, EngineFailed. All are `engine.errors.EngineError`.
         """
+
+    async def score(self, request: Request) -> tuple[Scored, ...]:
+        """The prompt's tokens and how likely each was; nothing is generated. Raises as `generate` does."""
+
+    async def tokenize(self, request: Request) -> list[int]:
+        """The prompt's tokens, as they would be given to the model."""
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """What these tokens say, control tokens included. Raises NotReady."""
+
+    def adapters(self) -> Mapping[str, Checkpoint]:
+        """What is loaded beside the base model, by name; CHECKPOINT is what the server was started with."""
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        """Serve one more adapter, while requests run. Raises InvalidRequest with what is wrong with it."""
+
+    async def unload_adapter(self, name: str) -> None:
+        """Serve it no more; answers that have begun are finished. Raises UnknownAdapter."""
 
     def stop(self) -> None:
         """Finish nothing more and end the thread."""

@@ -25,6 +25,10 @@ class InvalidRequest(EngineError):
     """The request cannot be served as it is."""
 
 
+class UnknownAdapter(EngineError):
+    """No adapter of this name is loaded."""
+
+
 class DeadlineExceeded(EngineError):
     """The request took longer than the server allows, waiting included."""
 

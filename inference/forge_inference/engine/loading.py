@@ -1,4 +1,4 @@
-"""Base model and adapter into memory, quantised as the adapter was trained. Nothing is merged, nothing is fetched."""
+"""The base model into memory, quantised as the adapter was trained. Nothing is merged, nothing is fetched."""
 
 import logging
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils.logging import disable_progress_bar
 
@@ -19,7 +18,9 @@ from forge_inference.checkpoint import preflight
 from forge_inference.checkpoint.base import Base
 from forge_inference.checkpoint.errors import CheckpointError
 from forge_inference.checkpoint.preflight import Adapter
-from forge_inference.engine.contract import Quantization
+from forge_inference.engine import attention, plans
+from forge_inference.engine.adapters import Adapters
+from forge_inference.engine.contract import CHECKPOINT, Plan, Quantization
 from forge_inference.engine.errors import LoadError
 
 logger = logging.getLogger(__name__)
@@ -36,15 +37,19 @@ class Sources:
     checkpoint_uri: str
     base_model_uri: str
     quantization: Quantization
+    plan: Plan | None = None  # None: as the hardware asks for
 
 
 @dataclass
 class Weights:
     """What was loaded."""
 
-    model: Any  # a PeftModel in evaluation mode
+    model: Any  # of transformers, in evaluation mode, with `adapters` on its layers
     tokenizer: Any
+    base: Base
     adapter: Adapter
+    adapters: Adapters
+    plan: Plan
     quantization: Quantization  # as it is: the base model may be stored quantised already
     device: torch.device
 
@@ -58,7 +63,8 @@ def load(sources: Sources) -> Weights:
             base = base_room.read(sources.base_model, sources.base_model_uri)
             adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
             quantization = _quantization(base, sources)
-            _must_run_on(device, base, quantization)
+            plan = sources.plan or plans.choose(device, base, quantization)
+            _must_run_on(device, base, quantization, plan)
         with _step(f"loading the base model on {device}"):
             tokenizer = AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
             model, found = AutoModelForCausalLM.from_pretrained(
@@ -76,10 +82,14 @@ def load(sources: Sources) -> Weights:
                     f"Base model {sources.base_model_uri}: the safetensors files lack {min(found['missing_keys'])}, "
                     "which config.json asks for; copy or save the model again.",
                 )
+        model.eval()
+        attention.use(model)
+        if plan == "dequantized":
+            with _step("dequantising"):
+                plans.dequantize(model, getattr(torch, quantization.compute_dtype))
         with _step("loading the adapter"):
-            model = PeftModel.from_pretrained(
-                model, sources.checkpoint, autocast_adapter_dtype=False, use_safetensors=True, local_files_only=True
-            )
+            adapters = Adapters(model, getattr(torch, quantization.compute_dtype), device)
+            adapters.add(CHECKPOINT, sources.checkpoint, adapter)
     except CheckpointError as error:
         raise LoadError(error.reason, str(error)) from error
     except PermissionError as error:
@@ -94,8 +104,7 @@ def load(sources: Sources) -> Weights:
             "BaseModelMismatch",
             f"Base model {sources.base_model_uri}: tokenizer.json has tokens beyond the {rows} rows of the embedding.",
         )
-    model.eval()
-    return Weights(model, tokenizer, adapter, quantization, device)
+    return Weights(model, tokenizer, base, adapter, adapters, plan, quantization, device)
 
 
 def _quantization(base: Base, sources: Sources) -> Quantization:
@@ -126,9 +135,9 @@ def _bitsandbytes(quantization: Quantization) -> dict[str, BitsAndBytesConfig]:
     return {"quantization_config": config}
 
 
-def _must_run_on(device: torch.device, base: Base, quantization: Quantization) -> None:
+def _must_run_on(device: torch.device, base: Base, quantization: Quantization, plan: Plan) -> None:
     """bitsandbytes' CPU kernel ends the process, without an error, for layers of other sizes."""
-    if device.type != "cpu" or quantization.method == "none" or base.quantized:
+    if device.type != "cpu" or quantization.method == "none" or base.quantized or plan != "nf4":
         return
     for name, (out, into) in base.linear().items():
         if out % 32 or into % 64:

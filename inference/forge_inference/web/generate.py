@@ -62,10 +62,10 @@ async def _one(engine: Engine, metrics: Metrics, body: Generate, index: int, tex
     request = contract.Request(
         prompt=text,
         max_new_tokens=body.new_tokens,
-        sampling=Sampling(body.temperature, body.top_p, body.top_k, body.seed),
+        sampling=Sampling(body.temperature, body.top_p, body.top_k, seed=body.seed),
         stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop),
         chat=body.chat,
-        use_adapter=body.use_adapter,
+        adapter=contract.CHECKPOINT if body.use_adapter else None,
     )
     try:
         async with aclosing(engine.generate(request)) as stream:

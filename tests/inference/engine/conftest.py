@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from forge_inference.engine.contract import Quantization
+from forge_inference.engine.contract import Plan, Quantization
 from forge_inference.engine.loading import Sources
-from forge_inference.engine.plain import PlainEngine
+from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.tiny import a_base, an_adapter
 from tests.support.waiting import until
 
@@ -50,15 +50,27 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make(base: Path, adapter: Path) -> Iterator[Callable[..., PlainEngine]]:
+def make(base: Path, adapter: Path) -> Iterator[Callable[..., BatchingEngine]]:
     """Makes an engine and waits until it serves or has failed; all are stopped at the end."""
     made = []
 
     def _make(
-        *, quantization: Quantization = PLAIN, checkpoint: Path = adapter, base_model: Path = base, longest: int = 256
-    ) -> PlainEngine:
-        sources = Sources(checkpoint, base_model, "pvc://models/run", "pvc://models/base", quantization)
-        engine = PlainEngine(sources, max_model_len=longest, max_queue=2, request_timeout_seconds=60)
+        *,
+        quantization: Quantization = PLAIN,
+        checkpoint: Path = adapter,
+        base_model: Path = base,
+        longest: int = 256,
+        batch: int = 8,
+        plan: Plan | None = None,
+    ) -> BatchingEngine:
+        sources = Sources(checkpoint, base_model, "pvc://models/run", "pvc://models/base", quantization, plan)
+        engine = BatchingEngine(
+            sources,
+            max_model_len=longest,
+            max_queue=2 if batch == 1 else 64,
+            max_batch=batch,
+            request_timeout_seconds=60,
+        )
         made.append(engine)
         engine.start()
         until(lambda: engine.loaded() or engine.failure(), limit=60, what="the engine serves")
@@ -70,11 +82,11 @@ def make(base: Path, adapter: Path) -> Iterator[Callable[..., PlainEngine]]:
 
 
 @pytest.fixture(scope="session")
-def engines(make: Callable[..., PlainEngine]) -> Callable[[Quantization], PlainEngine]:
+def engines(make: Callable[..., BatchingEngine]) -> Callable[[Quantization], BatchingEngine]:
     """The shared engine of a quantisation."""
-    known: dict[Quantization, PlainEngine] = {}
+    known: dict[Quantization, BatchingEngine] = {}
 
-    def _get(quantization: Quantization) -> PlainEngine:
+    def _get(quantization: Quantization) -> BatchingEngine:
         if quantization not in known:
             known[quantization] = make(quantization=quantization)
         return known[quantization]
@@ -83,18 +95,19 @@ def engines(make: Callable[..., PlainEngine]) -> Callable[[Quantization], PlainE
 
 
 @pytest.fixture
-def engine(engines: Callable[[Quantization], PlainEngine]) -> PlainEngine:
+def engine(engines: Callable[[Quantization], BatchingEngine]) -> BatchingEngine:
     """Not quantised, float32."""
     return engines(PLAIN)
 
 
 @pytest.fixture
-def gate(engine: PlainEngine) -> Iterator[Gate]:
+def gate(engine: BatchingEngine) -> Iterator[Gate]:
     """The shared engine's steps, one by one. Afterwards every step may go on."""
-    assert engine._weights is not None
-    model = engine._weights.model
-    gate = engine._weights.model = Gate(model)
+    assert engine._serving is not None
+    batches = engine._serving.batches
+    model = batches._model
+    gate = batches._model = Gate(model)
     yield gate
     gate.permits.release(100_000)
-    engine._weights.model = model
+    batches._model = model
     until(lambda: engine.load().running == 0, limit=30, what="the engine is idle")

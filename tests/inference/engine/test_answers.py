@@ -9,19 +9,19 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from forge_inference.engine.contract import Chunk, Quantization, Request
+from forge_inference.engine.contract import CHECKPOINT, Chunk, Quantization, Request
 from forge_inference.engine.errors import InvalidRequest, PromptTooLong
-from forge_inference.engine.plain import PlainEngine
+from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 from tests.inference.engine.tiny import RANK
 
 pytestmark = [pytest.mark.model, QUIET]
 PROMPT = "What binds the protein?"
 RENDERED = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
-Engines = Callable[[Quantization], PlainEngine]
+Engines = Callable[[Quantization], BatchingEngine]
 
 
-async def _all(engine: PlainEngine, request: Request) -> list[Chunk]:
+async def _all(engine: BatchingEngine, request: Request) -> list[Chunk]:
     return [chunk async for chunk in engine.generate(request)]
 
 
@@ -47,7 +47,7 @@ async def test_greedy_answers_and_log_probabilities_are_those_of_transformers(
     prompt = tokenizer(RENDERED, add_special_tokens=False, return_tensors="pt")
     answers = {}
     for use_adapter in (True, False):
-        chunks = await _all(engine, Request(PROMPT, 24, use_adapter=use_adapter))
+        chunks = await _all(engine, Request(PROMPT, 24, adapter=CHECKPOINT if use_adapter else None))
         answers[use_adapter] = [chunk.token for chunk in chunks]
         if use_adapter:
             expected = _generated(model, prompt)
@@ -85,17 +85,18 @@ async def test_what_is_served_is_told(engines: Engines) -> None:
     assert loaded.probe.tokens == 8
 
 
-async def test_the_last_chunk_alone_says_why_the_answer_ended(engine: PlainEngine) -> None:
+async def test_the_last_chunk_alone_says_why_the_answer_ended(engine: BatchingEngine) -> None:
     chunks = await _all(engine, Request(PROMPT, 5))
     assert [chunk.finish for chunk in chunks] == [None, None, None, None, "length"]
 
 
 async def test_the_token_that_ends_the_models_turn_is_marked_and_has_no_text(
-    engine: PlainEngine, monkeypatch: pytest.MonkeyPatch
+    engine: BatchingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = [chunk.token for chunk in await _all(engine, Request(PROMPT, 10))]
-    assert engine._closing == {0, 2}  # the tokenizer's <|endoftext|>, the template's <|im_end|>
-    monkeypatch.setattr(engine, "_closing", frozenset({tokens[4]}))
+    assert engine._serving is not None
+    assert engine._serving._closing == {0, 2}  # the tokenizer's <|endoftext|>, the template's <|im_end|>
+    monkeypatch.setattr(engine._serving, "_closing", frozenset({tokens[4]}))
     chunks = await _all(engine, Request(PROMPT, 10))
     end = tokens.index(tokens[4])
     assert [chunk.token for chunk in chunks] == tokens[: end + 1]
@@ -103,7 +104,7 @@ async def test_the_token_that_ends_the_models_turn_is_marked_and_has_no_text(
     assert not any(chunk.closing for chunk in chunks[:-1])
 
 
-async def test_nothing_is_shown_from_a_stop_string_on(engine: PlainEngine) -> None:
+async def test_nothing_is_shown_from_a_stop_string_on(engine: BatchingEngine) -> None:
     whole = "".join(chunk.text for chunk in await _all(engine, Request(PROMPT, 30)))
     stop = whole[len(whole) // 2 :][:3]
     chunks = await _all(engine, Request(PROMPT, 30, stop=("never seen", stop)))
@@ -123,12 +124,12 @@ async def test_nothing_is_shown_from_a_stop_string_on(engine: PlainEngine) -> No
     ids=["a long prompt", "a long answer", "no tokens", "an empty stop string", "an empty prompt"],
 )
 async def test_what_cannot_be_answered_is_refused_before_the_first_token(
-    engine: PlainEngine, request_: Request, error: type[Exception], says: str
+    engine: BatchingEngine, request_: Request, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         await _all(engine, request_)
 
 
-async def test_prompt_and_answer_may_fill_the_model_to_the_last_token(engine: PlainEngine) -> None:
-    prompt = len(engine._prompts.encode("x", chat=False)) if engine._prompts else 0
+async def test_prompt_and_answer_may_fill_the_model_to_the_last_token(engine: BatchingEngine) -> None:
+    prompt = len(await engine.tokenize(Request("x", 1, chat=False)))
     assert len(await _all(engine, Request("x", 256 - prompt, chat=False, stop=()))) > 0

@@ -13,15 +13,15 @@ from forge_inference.checkpoint.headers import Tensor
 from forge_inference.engine.contract import Request
 from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
 from forge_inference.engine.loading import _must_run_on
-from forge_inference.engine.plain import PlainEngine
+from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 from tests.inference.engine.tiny import a_base, adapter_tensors, an_adapter
 
 pytestmark = [pytest.mark.model, QUIET]
-Make = Callable[..., PlainEngine]
+Make = Callable[..., BatchingEngine]
 
 
-def _reason(engine: PlainEngine, *says: str) -> str:
+def _reason(engine: BatchingEngine, *says: str) -> str:
     failure = engine.failure()
     assert isinstance(failure, LoadError)
     assert engine.loaded() is None
@@ -93,12 +93,13 @@ def test_four_bits_on_a_cpu_need_layers_of_certain_sizes() -> None:
         return Base({}, {"model.layers.0.mlp.up_proj.weight": Tensor("F32", (out, into), 0, 0)})
 
     cpu = torch.device("cpu")
-    _must_run_on(cpu, base(32, 64), NF4)
-    _must_run_on(cpu, base(33, 65), PLAIN)
-    _must_run_on(torch.device("cuda"), base(33, 65), NF4)
+    _must_run_on(cpu, base(32, 64), NF4, "nf4")
+    _must_run_on(cpu, base(33, 65), PLAIN, "plain")
+    _must_run_on(cpu, base(33, 65), NF4, "dequantized")
+    _must_run_on(torch.device("cuda"), base(33, 65), NF4, "nf4")
     for out, into in ((33, 64), (32, 96)):
         with pytest.raises(LoadError, match=f"up_proj has {out} x {into} weights"):
-            _must_run_on(cpu, base(out, into), NF4)
+            _must_run_on(cpu, base(out, into), NF4, "nf4")
 
 
 def test_a_base_model_that_is_stored_in_four_bits_already_is_served_as_it_is(

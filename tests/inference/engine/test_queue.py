@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from forge_inference.engine.contract import Chunk, Request
-from forge_inference.engine.errors import DeadlineExceeded, EngineFailed, InvalidRequest, NotReady, Overloaded
-from forge_inference.engine.plain import PlainEngine
+from forge_inference.engine.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded
+from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import QUIET, Gate
 from tests.support.waiting import until
 
@@ -18,7 +18,13 @@ pytestmark = [pytest.mark.model, QUIET]
 LONG = Request("the gene", 100)
 
 
-async def _is(engine: PlainEngine, *, running: int, waiting: int) -> None:
+@pytest.fixture(scope="module")
+def engine(make: Callable[..., BatchingEngine]) -> BatchingEngine:
+    """Answers one request at a time."""
+    return make(batch=1)
+
+
+async def _is(engine: BatchingEngine, *, running: int, waiting: int) -> None:
     """Wait for it without holding up the event loop."""
 
     def reached() -> bool:
@@ -28,12 +34,12 @@ async def _is(engine: PlainEngine, *, running: int, waiting: int) -> None:
     await asyncio.to_thread(until, reached, limit=30, what=f"{running} running, {waiting} waiting", pause=0.01)
 
 
-def _begun(engine: PlainEngine, request: Request = LONG) -> tuple[AsyncGenerator[Chunk, None], asyncio.Task[Chunk]]:
+def _begun(engine: BatchingEngine, request: Request = LONG) -> tuple[AsyncGenerator[Chunk, None], asyncio.Task[Chunk]]:
     answer = engine.generate(request)
     return answer, asyncio.ensure_future(anext(answer))
 
 
-async def test_closing_an_answer_frees_the_slot_within_one_step(engine: PlainEngine, gate: Gate) -> None:
+async def test_closing_an_answer_frees_the_slot_within_one_step(engine: BatchingEngine, gate: Gate) -> None:
     answer, first = _begun(engine)
     gate.permits.release()
     await first
@@ -43,7 +49,7 @@ async def test_closing_an_answer_frees_the_slot_within_one_step(engine: PlainEng
     assert gate.steps <= 2
 
 
-async def test_a_full_queue_refuses_and_says_when_to_come_back(engine: PlainEngine, gate: Gate) -> None:
+async def test_a_full_queue_refuses_and_says_when_to_come_back(engine: BatchingEngine, gate: Gate) -> None:
     begun = [_begun(engine)]
     await _is(engine, running=1, waiting=0)
     begun += [_begun(engine), _begun(engine)]
@@ -59,7 +65,7 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(engine: PlainEngi
     assert engine.load().waiting == 0
 
 
-async def test_answers_come_in_the_order_of_the_questions(engine: PlainEngine, gate: Gate) -> None:
+async def test_answers_come_in_the_order_of_the_questions(engine: BatchingEngine, gate: Gate) -> None:
     one, first = _begun(engine, Request("the gene", 2))
     await _is(engine, running=1, waiting=0)
     _, second = _begun(engine, Request("the protein", 1))
@@ -73,34 +79,34 @@ async def test_answers_come_in_the_order_of_the_questions(engine: PlainEngine, g
 
 
 async def test_the_deadline_covers_waiting_and_answering(
-    engine: PlainEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: BatchingEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_timeout", 0.3)
     (_, running), (_, waiting) = _begun(engine), _begun(engine)
     for first in (running, waiting):
-        with pytest.raises(DeadlineExceeded, match=r"within 0\.3 s"):
+        with pytest.raises(DeadlineExceeded, match="longer than this server allows"):
             await first
     gate.permits.release()
     await _is(engine, running=0, waiting=0)
     assert gate.steps == 1  # of the running one; the other never began
 
 
-async def test_memory_that_runs_out_is_that_requests_alone(engine: PlainEngine, gate: Gate) -> None:
+async def test_memory_that_runs_out_ends_the_answers_of_that_step_alone(engine: BatchingEngine, gate: Gate) -> None:
     _, first = _begun(engine)
     gate.broken = torch.OutOfMemoryError("CUDA out of memory")
     gate.permits.release()
-    with pytest.raises(InvalidRequest, match="shorten it"):
+    with pytest.raises(Overloaded, match="did not fit into the device's memory"):
         await first
     gate.broken = None
     gate.permits.release()
     assert [chunk.finish async for chunk in engine.generate(Request("the gene", 1))] == ["length"]
 
 
-async def test_a_step_that_hangs_is_seen_as_a_lost_heart_beat(engine: PlainEngine, gate: Gate) -> None:
+async def test_a_step_that_hangs_is_seen_as_a_lost_heart_beat(engine: BatchingEngine, gate: Gate) -> None:
     _, first = _begun(engine)
     await _is(engine, running=1, waiting=0)
     assert engine.alive()
-    engine._beat = time.monotonic() - 61
+    engine._beat = time.monotonic() - 301
     assert not engine.alive()
     first.cancel()
     gate.permits.release(2)
@@ -109,9 +115,9 @@ async def test_a_step_that_hangs_is_seen_as_a_lost_heart_beat(engine: PlainEngin
 
 
 async def test_an_error_in_the_thread_ends_the_engine_and_everything_that_waits(
-    make: Callable[..., PlainEngine], caplog: pytest.LogCaptureFixture
+    make: Callable[..., BatchingEngine], caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = make()
+    engine = make(batch=1)
     gate = _gated(engine)
     (_, running), (_, waiting) = _begun(engine), _begun(engine)
     await _is(engine, running=1, waiting=1)
@@ -127,8 +133,8 @@ async def test_an_error_in_the_thread_ends_the_engine_and_everything_that_waits(
         await anext(engine.generate(LONG))
 
 
-async def test_stopping_ends_the_thread_and_what_waits(make: Callable[..., PlainEngine]) -> None:
-    engine = make()
+async def test_stopping_ends_the_thread_and_what_waits(make: Callable[..., BatchingEngine]) -> None:
+    engine = make(batch=1)
     gate = _gated(engine)
     (_, running), (_, waiting) = _begun(engine), _begun(engine)
     await _is(engine, running=1, waiting=1)
@@ -143,14 +149,15 @@ async def test_stopping_ends_the_thread_and_what_waits(make: Callable[..., Plain
     assert gate.steps == 1
 
 
-async def test_prompts_are_never_logged(engine: PlainEngine, caplog: pytest.LogCaptureFixture) -> None:
+async def test_prompts_are_never_logged(engine: BatchingEngine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     answer = [chunk async for chunk in engine.generate(Request("unpublished finding", 3))]
     assert len(answer) == 3
     assert "unpublished" not in caplog.text
 
 
-def _gated(engine: PlainEngine) -> Any:
-    assert engine._weights is not None
-    engine._weights.model = gate = Gate(engine._weights.model)
+def _gated(engine: BatchingEngine) -> Any:
+    assert engine._serving is not None
+    batches = engine._serving.batches
+    batches._model = gate = Gate(batches._model)
     return gate

@@ -1,0 +1,135 @@
+"""LoRA adapters beside the base model's layers: several in one batch, each token with its own.
+
+A layer with adapters computes base(x) + ((x A^T) * scale[adapter of the token]) B^T, where A and B are all adapters'
+matrices side by side: two multiplications for any number of them (https://arxiv.org/abs/2106.09685 for one).
+"""
+
+import logging
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.functional import linear
+
+from forge_inference.checkpoint.preflight import WEIGHTS, Adapter
+from forge_inference.engine.errors import InvalidRequest
+
+logger = logging.getLogger(__name__)
+
+MOST = 64  # adapters at once
+BASE = 0  # the slot of requests that want the base model alone
+_KEY = "base_model.model.{module}.lora_{side}.weight"
+
+
+class Slots:
+    """Which adapter each token of the present step wants: set before a forward, read by every layer."""
+
+    def __init__(self) -> None:
+        self.of_token: torch.Tensor | None = None  # (tokens,); None: nobody wants an adapter
+        self.of_answer: torch.Tensor | None = None  # (answers,), for layers that only see each last token
+
+    @contextmanager
+    def chosen(self, of_token: torch.Tensor | None, of_answer: torch.Tensor | None = None) -> Iterator[None]:
+        """For one forward."""
+        self.of_token, self.of_answer = of_token, of_answer
+        try:
+            yield
+        finally:
+            self.of_token = self.of_answer = None
+
+
+class Adapted(nn.Module):
+    """A linear layer and the adapters on it."""
+
+    def __init__(self, base: nn.Module, slots: Slots, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.base, self._slots, self._dtype = base, slots, dtype
+        self._parts: dict[int, tuple[torch.Tensor, torch.Tensor, float]] = {}
+        self._a = self._b = self._scale = torch.empty(0)
+
+    def put(self, slot: int, a: torch.Tensor, b: torch.Tensor, scale: float) -> None:
+        """`a` of the shape (rank, in), `b` of the shape (out, rank)."""
+        self._parts[slot] = a, b, scale
+        self._join(a.device)
+
+    def drop(self, slot: int) -> None:
+        """Forget an adapter, if it has a part here."""
+        if part := self._parts.pop(slot, None):
+            self._join(part[0].device)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.base(x)
+        slots = self._slots.of_token
+        if slots is None or not self._parts:
+            return answer
+        if len(slots) != x.shape[-2]:
+            slots = self._slots.of_answer
+            assert slots is not None  # noqa: S101 - only the last layer sees fewer tokens, and then it is set
+        low = linear(x.to(self._dtype), self._a) * self._scale[slots]
+        return answer + linear(low, self._b).to(answer.dtype)
+
+    def _join(self, device: torch.device) -> None:
+        if not self._parts:
+            return
+        self._a = torch.cat([a for a, _, _ in self._parts.values()]).to(self._dtype)
+        self._b = torch.cat([b for _, b, _ in self._parts.values()], dim=1).to(self._dtype).contiguous()
+        self._scale = torch.zeros(MOST + 1, len(self._a), dtype=self._dtype, device=device)
+        begin = 0
+        for slot, (a, _, scale) in self._parts.items():
+            self._scale[slot, begin : begin + len(a)] = scale
+            begin += len(a)
+
+
+class Adapters:
+    """The adapters of one model, by name. For the engine's thread alone."""
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+        self.slots = Slots()
+        self._model, self._dtype, self._device = model, dtype, device
+        self._known: dict[str, tuple[int, Adapter]] = {}
+        self._retired: dict[int, Adapter] = {}  # unloaded, and still wanted by answers that have begun
+
+    def names(self) -> Mapping[str, Adapter]:
+        """What is loaded."""
+        return {name: adapter for name, (_, adapter) in self._known.items()}
+
+    def slot(self, name: str | None) -> int:
+        """Raises KeyError for a name that is not loaded; None is the base model alone."""
+        return BASE if name is None else self._known[name][0]
+
+    def add(self, name: str, folder: Path, adapter: Adapter) -> None:
+        """Load what preflight has checked. Raises InvalidRequest when there is no room for one more."""
+        if len(self._used()) >= MOST:
+            raise InvalidRequest(f"{MOST} adapters are loaded already; unload one")
+        tensors = load_file(folder / WEIGHTS, device=str(self._device))
+        slot = next(number for number in range(1, MOST + 1) if number not in self._used())
+        for module in adapter.modules:
+            layer = self._model.get_submodule(module)
+            if not isinstance(layer, Adapted):
+                parent, _, own = module.rpartition(".")
+                layer = Adapted(layer, self.slots, self._dtype)
+                setattr(self._model.get_submodule(parent), own, layer)
+            a, b = (tensors[_KEY.format(module=module, side=side)].to(self._dtype) for side in "AB")
+            layer.put(slot, a, b, adapter.alpha / (math.sqrt(len(a)) if adapter.rank_stabilised else len(a)))
+        self._known[name] = slot, adapter
+        logger.info("adapter %s: rank %d on %d layers", name, adapter.rank, len(adapter.modules))
+
+    def remove(self, name: str) -> None:
+        """No more for new answers. Raises KeyError."""
+        slot, adapter = self._known.pop(name)
+        self._retired[slot] = adapter
+
+    def sweep(self, wanted: Collection[int]) -> None:
+        """Forget what was removed, but for the slots that are still wanted."""
+        for slot in self._retired.keys() - set(wanted):
+            for module in self._retired.pop(slot).modules:
+                layer: Any = self._model.get_submodule(module)
+                layer.drop(slot)
+
+    def _used(self) -> set[int]:
+        return {slot for slot, _ in self._known.values()} | self._retired.keys()

@@ -1,0 +1,66 @@
+"""One answer while it is made: what is chosen next, what may be shown, and when it ends."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from forge_inference.engine.contract import Chunk, FinishReason, Request
+from forge_inference.engine.errors import EngineError, EngineFailed
+from forge_inference.engine.sampling import Choice, Chooser
+from forge_inference.engine.text import TextStream
+
+
+@dataclass(frozen=True)
+class Ear:
+    """Who listens: `hear` each chunk or what went wrong, then `end` once."""
+
+    hear: Callable[[Chunk | EngineError], None]
+    end: Callable[[], None]
+
+
+class Answer:
+    """`slot` is the adapter's, `closing` the tokens by which the model ends its turn."""
+
+    name = ""  # in the batch
+
+    def __init__(
+        self,
+        request: Request,
+        prompt: Sequence[int],
+        slot: int,
+        ear: Ear,
+        *,
+        tokenizer: Any,
+        closing: frozenset[int],
+        device: torch.device,
+    ) -> None:
+        self.prompt, self.slot = prompt, slot
+        self.chooser = Chooser(request.sampling, prompt, device, request.top_logprobs)
+        self._ear, self._closing, self._left = ear, closing, request.max_new_tokens
+        self._text = TextStream(tokenizer, request.stop)
+
+    def take(self, choice: Choice) -> bool:
+        """The next token; whether it was the last."""
+        if not choice.is_number:
+            self.fail(EngineFailed("the model's logits are not numbers"))
+            return True
+        self._left -= 1
+        self.chooser.remember(choice.token)
+        closing = choice.token in self._closing
+        shown = "" if closing else self._text.add(choice.token)
+        finish: FinishReason | None = "length" if self._left == 0 else None
+        if closing or self._text.stopped:
+            finish = "stop"
+        if finish and not self._text.stopped:
+            shown += self._text.end()
+        self._ear.hear(Chunk(shown, choice.token, choice.logprob, len(self.prompt), closing, finish, choice.top))
+        if finish:
+            self._ear.end()
+        return finish is not None
+
+    def fail(self, why: EngineError) -> None:
+        """It ends without an answer."""
+        self._ear.hear(why)
+        self._ear.end()

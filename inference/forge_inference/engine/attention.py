@@ -1,0 +1,86 @@
+"""Attention over packed sequences of different lengths, without a mask of all against all.
+
+transformers' continuous batching packs all requests of a step into one row. Its SDPA path then needs a mask whose
+size, and work, grows with the square of the batch; its flash path needs a package that is not on every machine.
+This is the flash path with what torch itself has. docs/decisions/2026-11-24-continuous-batching.md
+"""
+
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, flash_attention_mask
+
+# "flash" makes transformers pass sequence lengths and no mask.
+NAME = "forge_flash"
+
+
+def use(model: Any) -> None:
+    """Make a model of transformers compute attention here."""
+    AttentionInterface.register(NAME, _attention)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, flash_attention_mask)
+    # Asked for by `set_attn_implementation`, a flash attention is looked for among packages and kernels to download.
+    model.config.get_text_config()._attn_implementation = NAME  # noqa: SLF001
+
+
+def _attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    cache: Any = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """As transformers calls it: (1, heads, tokens, width) in, (1, tokens, heads, width) out."""
+    if cache is None:  # an ordinary forward of one prompt, to measure the adapter's effect
+        mixed = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
+        return mixed.transpose(1, 2), None
+    key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
+    packed = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
+    varlen = _on_cuda if query.is_cuda else _one_by_one
+    return varlen(*packed, scaling, kwargs).unsqueeze(0), None
+
+
+def _on_cuda(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, lengths: dict[str, Any]
+) -> torch.Tensor:
+    """(tokens, heads, width) each; `lengths` has the running sums of the sequences' lengths."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    found = varlen_attn(
+        query,
+        key,
+        value,
+        lengths["cu_seq_lens_q"],
+        lengths["cu_seq_lens_k"],
+        lengths["max_length_q"],
+        lengths["max_length_k"],
+        scale=scaling,
+        window_size=(-1, 0),  # causal, aligned to the end of the keys
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    assert isinstance(found, torch.Tensor)  # noqa: S101 - it gives more only when asked to
+    return found
+
+
+def _one_by_one(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, lengths: dict[str, Any]
+) -> torch.Tensor:
+    """The same on a CPU, one sequence after another."""
+    mixed = torch.empty_like(query)
+    queries, keys = lengths["cu_seq_lens_q"].tolist(), lengths["cu_seq_lens_k"].tolist()
+    for begin, end, first, last in zip(queries, queries[1:], keys, keys[1:], strict=False):
+        count, length = end - begin, last - first
+        if count == 0:
+            continue
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in (query[begin:end], key[first:last], value[first:last]))
+        past = length - count
+        mask = None if count in (1, length) else torch.ones(count, length, dtype=torch.bool).tril(past)
+        alone = scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=count == length > 1, scale=scaling, enable_gqa=True
+        )
+        mixed[begin:end] = alone.squeeze(0).transpose(0, 1)
+    return mixed
