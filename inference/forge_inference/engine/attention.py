@@ -39,9 +39,9 @@ def _attention(
         mixed = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
         return mixed.transpose(1, 2), None
     key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
-    packed = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
+    q, k, v = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
     varlen = _on_cuda if query.is_cuda else _one_by_one
-    return varlen(*packed, scaling, kwargs).unsqueeze(0), None
+    return varlen(q, k, v, scaling, kwargs).unsqueeze(0), None
 
 
 def _on_cuda(

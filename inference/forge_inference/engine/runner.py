@@ -115,7 +115,7 @@ class Batches:
         continuous_api.ModelRunner = _Runner
         manager = ContinuousBatchingManager(model, greedy, config)
         manager.output_router = _Deaf()
-        self._processor: ContinuousBatchProcessor = manager._create_batch_processor()
+        self._processor: ContinuousBatchProcessor = manager._create_batch_processor()  # noqa: SLF001
         self._processor.model_runner.slots = slots
         self._queue = manager.input_queue
         self._scheduler = self._processor.scheduler
@@ -137,7 +137,7 @@ class Batches:
         processor = self._processor
         if not processor.prepare_next_batch():
             return 0
-        processor._generation_step(self._model)
+        processor._generation_step(self._model)  # noqa: SLF001
         processor.update_batch()
         return len(processor.inputs_and_outputs.requests_in_batch)
 

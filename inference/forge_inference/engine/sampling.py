@@ -124,6 +124,7 @@ def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
         total = torch.cumsum(likely.values, dim=-1)
         if float(total[-1]) >= top_p:
             break
-    kept = likely.indices[total - likely.values < top_p]  # the one that crosses the limit stays
-    inside = torch.zeros_like(logits, dtype=torch.bool).index_fill_(0, kept, value=True)
+    keep = total - likely.values < top_p  # the one that crosses the limit stays
+    keep[0] = True
+    inside = torch.zeros_like(logits, dtype=torch.bool).index_fill_(0, likely.indices[keep], value=True)
     return logits.masked_fill(~inside, -torch.inf)

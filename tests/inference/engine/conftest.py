@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Plan, Quantization
 from forge_inference.engine.loading import Sources
-from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.tiny import a_base, an_adapter
 from tests.support.waiting import until
 

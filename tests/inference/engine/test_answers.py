@@ -9,9 +9,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Quantization, Request
 from forge_inference.engine.errors import InvalidRequest, PromptTooLong
-from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 from tests.inference.engine.tiny import RANK
 

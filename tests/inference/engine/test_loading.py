@@ -10,10 +10,10 @@ import torch
 
 from forge_inference.checkpoint.base import Base
 from forge_inference.checkpoint.headers import Tensor
+from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Request
 from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
 from forge_inference.engine.loading import _must_run_on
-from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 from tests.inference.engine.tiny import a_base, adapter_tensors, an_adapter
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Chunk, Request
 from forge_inference.engine.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded
-from forge_inference.engine.batching import BatchingEngine
 from tests.inference.engine.conftest import QUIET, Gate
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from forge_inference.engine.contract import Sampling
-from forge_inference.engine.sampling import Chooser, filtered
+from forge_inference.engine.sampling import Chooser, choose, filtered
 
 pytestmark = pytest.mark.model
 CPU = torch.device("cpu")
@@ -14,8 +14,8 @@ LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
 
 def _chosen(sampling: Sampling, times: int = 400, logits: torch.Tensor = LOGITS) -> list[int]:
-    chooser = Chooser(sampling, CPU)
-    return [chooser.next(logits)[0] for _ in range(times)]
+    chooser = Chooser(sampling, [], CPU)
+    return [choose(logits[None], [chooser])[0].token for _ in range(times)]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,46 @@ def test_without_a_seed_answers_differ() -> None:
 
 
 def test_the_log_probability_is_told_before_temperature_and_filters() -> None:
-    token, logprob = Chooser(Sampling(temperature=3.0, top_k=1), CPU).next(LOGITS + 7)
-    assert token == 0
-    assert logprob == pytest.approx(math.log(0.5), abs=1e-5)
+    [choice] = choose(LOGITS[None] + 7, [Chooser(Sampling(temperature=3.0, top_k=1), [], CPU, top=2)])
+    assert choice.token == 0
+    assert choice.logprob == pytest.approx(math.log(0.5), abs=1e-5)
+    assert [token for token, _ in choice.top] == [0, 1]
+    assert choice.top[1][1] == pytest.approx(math.log(0.3), abs=1e-5)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
-def test_logits_that_are_no_numbers_are_refused(broken: float) -> None:
-    with pytest.raises(ValueError, match="not numbers"):
-        Chooser(Sampling(), CPU).next(torch.tensor([0.0, broken]))
+def test_logits_that_are_no_numbers_are_told_and_disturb_no_other_answer(broken: float) -> None:
+    logits = torch.tensor([[0.0, broken], [0.0, 1.0], [math.nan, math.nan]])
+    hot = Sampling(temperature=1.0, top_p=0.5, top_k=1, min_p=0.1, presence_penalty=1)
+    choices = choose(logits, [Chooser(hot, [], CPU), Chooser(Sampling(), [], CPU), Chooser(Sampling(), [], CPU)])
+    assert [choice.is_number for choice in choices] == [False, True, False]
+    assert choices[1].token == 1
+
+
+def test_a_minimum_drops_what_is_far_less_likely_than_the_likeliest() -> None:
+    kept = filtered(LOGITS, 0, 1.0, min_p=0.5)
+    assert [i for i in range(4) if kept[i] > -math.inf] == [0, 1]
+
+
+def test_repetition_is_of_prompt_and_answer_and_the_others_of_the_answer() -> None:
+    logits = torch.tensor([2.0, 1.9, -1.0, -1.1])
+
+    def after(sampling: Sampling, new: list[int]) -> int:
+        chooser = Chooser(sampling, [0], CPU)
+        for token in new:
+            chooser.remember(token)
+        return choose(logits[None], [chooser])[0].token
+
+    assert after(Sampling(), []) == 0
+    assert after(Sampling(repetition_penalty=1.2), []) == 1  # 0 is in the prompt
+    assert after(Sampling(presence_penalty=0.2), []) == 0
+    assert after(Sampling(presence_penalty=0.2), [0]) == 1
+    assert after(Sampling(frequency_penalty=0.06), [0]) == 0
+    assert after(Sampling(frequency_penalty=0.06), [0, 0]) == 1
+    # A negative logit is multiplied: dividing would make it likelier.
+    assert after(Sampling(repetition_penalty=100.0), [0, 1, 2]) == 0
+
+
+def test_a_nucleus_wider_than_what_is_usually_likely_is_exact() -> None:
+    flat = torch.zeros(2000)
+    assert int((filtered(flat, 0, 0.9) > -math.inf).sum()) == pytest.approx(1800, abs=1)

@@ -80,7 +80,7 @@ async def test_every_parameter_reaches_the_engine(api: httpx.AsyncClient, engine
     body = {"text": "x", "max_length": 5, "temperature": 0.5, "top_p": 0.9, "top_k": 3, "seed": 7, "stop": "."}
     await api.post(GENERATE, json={**body, "use_adapter": False, "chat": False})
     [request] = engine.requests
-    assert (request.max_new_tokens, request.stop, request.use_adapter, request.chat) == (5, (".",), False, False)
+    assert (request.max_new_tokens, request.stop, request.adapter, request.chat) == (5, (".",), None, False)
     sampling = request.sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.seed) == (0.5, 0.9, 3, 7)
 

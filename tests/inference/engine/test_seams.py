@@ -1,0 +1,88 @@
+"""The private parts of transformers that the engine leans on, one by one: an upgrade that moves one fails here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from forge_inference.engine.answer import Ear
+from forge_inference.engine.attention import _one_by_one
+from forge_inference.engine.batching import BatchingEngine
+from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
+from forge_inference.engine.errors import EngineError
+from forge_inference.engine.runner import Batches
+from tests.inference.engine.conftest import PLAIN, QUIET
+
+pytestmark = [pytest.mark.model, QUIET]
+
+
+def test_packed_attention_is_that_of_each_sequence_alone() -> None:
+    torch.manual_seed(0)
+    queries, keys = (
+        [1, 5, 0, 3, 1],
+        [4, 5, 0, 9, 1],
+    )  # decoding, a first prompt, nothing, a part of a prompt, a first token
+    q, k, v = (torch.randn(sum(lengths), heads, 16) for lengths, heads in ((queries, 4), (keys, 2), (keys, 2)))
+    lengths = {
+        "cu_seq_lens_q": torch.tensor([0, *torch.tensor(queries).cumsum(0).tolist()]),
+        "cu_seq_lens_k": torch.tensor([0, *torch.tensor(keys).cumsum(0).tolist()]),
+    }
+    found = _one_by_one(q, k, v, 0.3, lengths)
+    expected, at, of = [], 0, 0
+    for count, length in zip(queries, keys, strict=True):
+        for row in range(count):
+            seen = slice(of, of + length - count + row + 1)
+            scores = torch.einsum("hd,lhd->hl", q[at + row], k[seen].repeat_interleave(2, 1)) * 0.3
+            expected.append(torch.einsum("hl,lhd->hd", scores.softmax(-1), v[seen].repeat_interleave(2, 1)))
+        at, of = at + count, of + length
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+@pytest.fixture(scope="module")
+def batches(engines: Callable[..., BatchingEngine]) -> Batches:
+    serving = engines(PLAIN)._serving
+    assert serving is not None
+    return serving.batches
+
+
+def test_the_library_has_the_parts_that_are_replaced(batches: Batches) -> None:
+    processor = batches._processor
+    assert type(processor.model_runner).__name__ == "_Runner"
+    assert processor.model_runner._model_supports_logits_to_keep
+    assert processor.inputs_and_outputs.attention_mask is None  # or the work would grow with the square of the batch
+    assert not processor.use_async_batching
+    assert not processor.cache.use_prefix_sharing
+
+
+def test_an_answer_that_lost_its_place_goes_on_where_it_was(
+    base: Path, adapter: Path, make: Callable[..., Any]
+) -> None:
+    """The cache is too small for all, so the library starts some again."""
+    engine = make(batch=6, longest=200)
+    serving = engine._serving
+    assert serving is not None
+    small = Batches(serving.weights.model, serving.weights.adapters.slots, tokens=260, step=64, answers=6, page=4)
+    restarted = []
+    original = type(small._processor.offloading_manager).offload_requests
+
+    def offload(manager: Any) -> Any:
+        restarted.append(1)
+        return original(manager)
+
+    small._processor.offloading_manager.offload_requests = offload.__get__(small._processor.offloading_manager)
+    requests = [Request(f"the gene {number}", 60) for number in range(6)]
+    alone, together = [], []
+    for crowd, heard in ((requests[:1], alone), (requests, together)):
+        ears: list[list[Chunk | EngineError]] = [[] for _ in crowd]
+        for request, ear in zip(crowd, ears, strict=True):
+            prompt = serving.prompts.encode(str(request.prompt), chat=True)
+            slot = serving.weights.adapters.slot(CHECKPOINT)
+            small.add(serving.answer(request, prompt, slot, Ear(ear.append, lambda: None)))
+        while small.step():
+            pass
+        heard.extend([[chunk.token for chunk in ear if isinstance(chunk, Chunk)] for ear in ears])
+    assert restarted
+    assert together[0] == alone[0]
+    assert small.used() == 0
