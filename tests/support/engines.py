@@ -1,9 +1,11 @@
 """An engine that says what a test tells it to."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
 
 from forge_inference.engine.contract import (
+    CHECKPOINT,
     AdapterEffect,
     Checkpoint,
     Chunk,
@@ -12,6 +14,7 @@ from forge_inference.engine.contract import (
     Probe,
     Quantization,
     Request,
+    Scored,
 )
 
 LOADED = Loaded(
@@ -55,6 +58,27 @@ class ScriptedEngine:
 
     def load(self) -> Load:
         return Load(0, 0, 64)
+
+    max_model_len = 2048
+
+    async def score(self, request: Request) -> tuple[Scored, ...]:
+        raise NotImplementedError
+
+    async def tokenize(self, request: Request) -> list[int]:
+        return [1, 2, 3]
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        return " ".join(map(str, tokens))
+
+    def tokenizer_info(self) -> dict[str, object]:
+        return {}
+
+    def adapters(self) -> Mapping[str, Checkpoint]:
+        return {CHECKPOINT: LOADED.checkpoint} if self.state else {}
+
+    async def load_adapter(self, name: str, folder: Path) -> None: ...
+
+    async def unload_adapter(self, name: str) -> None: ...
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
         self.requests.append(request)

@@ -17,7 +17,7 @@ def prompt_of(request: Request, prompts: Prompts, *, rows: int, longest: int) ->
         raise InvalidRequest("the prompt is empty")
     if wrong := [token for token in tokens if not 0 <= token < rows]:
         raise InvalidRequest(f"the prompt has the token {wrong[0]}; this model has tokens from 0 to {rows - 1}")
-    if len(tokens) + request.max_new_tokens > longest:
+    if len(tokens) + (1 if request.max_new_tokens is None else request.max_new_tokens) > longest:
         raise _too_long(f"{len(tokens)} tokens", request, longest)
     return tokens
 
@@ -49,7 +49,7 @@ def _not_hopeless(text: str, request: Request, longest: int) -> None:
 
 
 def _too_long(what: str, request: Request, longest: int) -> PromptTooLong:
+    answer = "an answer" if request.max_new_tokens is None else f"max_new_tokens {request.max_new_tokens}"
     return PromptTooLong(
-        f"the prompt has {what}; with max_new_tokens {request.max_new_tokens} that is more than "
-        f"the {longest} tokens that this model serves"
+        f"the prompt has {what}; with {answer} that is more than the {longest} tokens that this model serves"
     )

@@ -21,7 +21,10 @@ class Ear:
 
 
 class Answer:
-    """`slot` is the adapter's, `closing` the tokens by which the model ends its turn."""
+    """`slot` is the adapter's, `closing` the tokens by which the model ends its turn.
+
+    `most`: new tokens of a request that asks for as many as there is room for.
+    """
 
     name = ""  # in the batch
 
@@ -32,13 +35,15 @@ class Answer:
         slot: int,
         ear: Ear,
         *,
+        most: int,
         tokenizer: Any,
         closing: frozenset[int],
         device: torch.device,
     ) -> None:
         self.prompt, self.slot = prompt, slot
         self.chooser = Chooser(request.sampling, prompt, device, request.top_logprobs)
-        self._ear, self._closing, self._left = ear, closing, request.max_new_tokens
+        self._ear, self._closing = ear, frozenset[int]() if request.ignore_eos else closing
+        self._left = request.max_new_tokens or most
         self._text = TextStream(tokenizer, request.stop)
 
     def take(self, choice: Choice) -> bool:

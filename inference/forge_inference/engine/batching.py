@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -68,6 +69,10 @@ class BatchingEngine:
     def loaded(self) -> Loaded | None:
         return self._loaded
 
+    @property
+    def max_model_len(self) -> int:
+        return self._max_model_len
+
     def load(self) -> Load:
         return self._line.load()
 
@@ -77,7 +82,7 @@ class BatchingEngine:
             self._thread.join(timeout=_IDLE * 10)
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        if request.max_new_tokens < 1:
+        if request.max_new_tokens is not None and request.max_new_tokens < 1:
             raise InvalidRequest("max_new_tokens must be at least 1")
         async with self._waiting_for(request) as job:
             while True:
@@ -88,7 +93,7 @@ class BatchingEngine:
                     return
 
     async def score(self, request: Request) -> tuple[Scored, ...]:
-        async with self._waiting_for(request) as job:
+        async with self._waiting_for(replace(request, max_new_tokens=0)) as job:
             news = await job.next()
             assert isinstance(news, tuple)  # noqa: S101 - and nothing else of one without
             return news
@@ -99,6 +104,15 @@ class BatchingEngine:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         return str(self._ready().weights.tokenizer.decode(list(tokens)))
+
+    def tokenizer_info(self) -> dict[str, object]:
+        tokenizer = self._ready().weights.tokenizer
+        return {
+            "tokenizer_class": type(tokenizer).__name__,
+            "chat_template": tokenizer.chat_template,
+            "model_max_length": self._max_model_len,
+            **{name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+        }
 
     def adapters(self) -> Mapping[str, Checkpoint]:
         names = self._serving.weights.adapters.names() if self._serving else {}

@@ -38,11 +38,12 @@ class Request:
     """One prompt: a question, a conversation, or token ids."""
 
     prompt: str | tuple[Message, ...] | tuple[int, ...]
-    max_new_tokens: int
+    max_new_tokens: int | None  # None: as many as the model has room for
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     chat: bool = True  # render a question through the base model's chat template, when it has one
     adapter: str | None = CHECKPOINT  # None: the base model alone
+    ignore_eos: bool = False  # go on to the last token, for measurements
     top_logprobs: int = 0  # how many of the likeliest tokens to tell with each token
 
 
@@ -160,14 +161,21 @@ class Engine(Protocol):
         later: DeadlineExceeded, EngineFailed. All are `engine.errors.EngineError`.
         """
 
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of a prompt and its answer together."""
+
     async def score(self, request: Request) -> tuple[Scored, ...]:
         """The prompt's tokens and how likely each was; nothing is generated. Raises as `generate` does."""
 
     async def tokenize(self, request: Request) -> list[int]:
-        """The prompt's tokens, as they would be given to the model."""
+        """The prompt's tokens, as they would be given to the model. Raises as `generate` does."""
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """What these tokens say, control tokens included. Raises NotReady."""
+
+    def tokenizer_info(self) -> dict[str, object]:
+        """The tokenizer's class, its control tokens and the chat template. Raises NotReady."""
 
     def adapters(self) -> Mapping[str, Checkpoint]:
         """What is loaded beside the base model, by name; CHECKPOINT is what the server was started with."""

@@ -67,6 +67,7 @@ def probe(weights: Weights, prompts: Prompts, batches: Batches, slot: int) -> Pr
         prompt,
         slot,
         Ear(heard.append, lambda: None),
+        most=_TOKENS,
         tokenizer=weights.tokenizer,
         closing=frozenset(),
         device=weights.device,

@@ -28,7 +28,7 @@ class Serving:
 
     def __init__(self, weights: Weights, longest: int, answers: int) -> None:
         """`longest`: tokens of prompt and answer; `answers`: at once. Raises LoadError."""
-        self.weights = weights
+        self.weights, self._longest = weights, longest
         self.prompts = Prompts(weights.tokenizer)
         self.rows: int = weights.model.get_input_embeddings().num_embeddings
         self._closing = closing_tokens(weights.tokenizer, weights.model.generation_config)
@@ -56,7 +56,14 @@ class Serving:
         """An answer that is to be added to the batch."""
         weights = self.weights
         return Answer(
-            request, prompt, slot, ear, tokenizer=weights.tokenizer, closing=self._closing, device=weights.device
+            request,
+            prompt,
+            slot,
+            ear,
+            most=self._longest - len(prompt),
+            tokenizer=weights.tokenizer,
+            closing=self._closing,
+            device=weights.device,
         )
 
     def prove(self, name: str, uri: str) -> tuple[AdapterEffect, Probe]:

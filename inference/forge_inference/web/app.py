@@ -12,8 +12,10 @@ from forge_inference import __version__
 from forge_inference.engine.contract import Engine
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import errors, generate
+from forge_inference.web import adapters, chat, completions, errors, generate, tokens
 from forge_inference.web.middleware import Guard
+from forge_inference.web.models import Models
+from forge_inference.web.models import router as models_router
 from forge_inference.web.provenance import effect, quantization, report
 
 
@@ -51,12 +53,17 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     errors.install(app)
-    app.include_router(generate.router(parts.engine, parts.metrics, parts.model))
+    models = Models(parts.engine, parts.model)
+    app.include_router(generate.router(parts.engine, parts.metrics, models))
+    app.include_router(completions.router(parts.engine, parts.metrics, models))
+    app.include_router(chat.router(parts.engine, parts.metrics, models))
+    app.include_router(tokens.router(parts.engine, models))
+    app.include_router(models_router(models))
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
         """Name, version, and where to go on."""
-        paths = ["/docs", "/api/v1/health", "/api/v1/metrics", "/api/v1/generate", "/v1/models"]
+        paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
         return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.model, "paths": paths}
 
     @app.get("/api/v1/health")
@@ -71,6 +78,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
             "checkpoint": loaded.checkpoint.digest if loaded else None,
             "adapter_effect": effect(loaded) if loaded else None,
             "quantization": quantization(loaded) if loaded else None,
+            "plan": loaded.plan if loaded else None,
             "device": loaded.device if loaded else None,
             "load_seconds": round(loaded.load_seconds, 1) if loaded else None,
             **parts.metrics.summary(),
@@ -84,14 +92,6 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         busy = {"waiting": load.waiting, "running": load.running, "max_queue": load.max_queue}
         return {**parts.metrics.summary(), **busy, "gpus": [gpu.as_json() for gpu in parts.gpus.read()] or None}
 
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        """What is served, in the shape of OpenAI's list."""
-        loaded = parts.engine.loaded()
-        base = loaded.checkpoint.base_model if loaded else None
-        one = {"id": parts.model, "object": "model", "owned_by": "scientificllm-forge", "parent": base}
-        return {"object": "list", "data": [one]}
-
     return app
 
 
@@ -99,6 +99,7 @@ def create_admin_app(parts: Parts) -> FastAPI:
     """The admin port: docs/architecture.md says what each path promises."""
     app = FastAPI(title="ScientificLLM-Forge admin", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
+    app.include_router(adapters.router(parts.engine))
 
     def probe(wrong: str | None) -> Response:
         return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200)

@@ -16,11 +16,13 @@ from forge_inference.engine.errors import (
     NotReady,
     Overloaded,
     PromptTooLong,
+    UnknownAdapter,
 )
 
 STATUS: dict[type[EngineError], int] = {
     InvalidRequest: 422,
     PromptTooLong: 422,
+    UnknownAdapter: 404,
     Overloaded: 429,
     NotReady: 503,
     EngineFailed: 503,
@@ -35,19 +37,23 @@ def status_of(error: EngineError) -> int:
 
 
 def body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
-    """The shape of every error; `param` is the field that it is about."""
-    error = {"type": kind, "message": message, **({"param": param} if param else {})}
-    return {"error": error}
+    """The shape of every error, which is OpenAI's; `param` is the field that it is about."""
+    return {"error": {"type": kind, "message": message, "param": param, "code": kind}}
 
 
-def answer(error: EngineError) -> JSONResponse:
+def answer(error: EngineError, path: str = "") -> JSONResponse:
     """An engine's error as a response, with Retry-After where waiting helps."""
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     elif isinstance(error, NotReady):
         headers["Retry-After"] = str(LOADING_SECONDS)
-    return JSONResponse(body(type(error).__name__, str(error)), status_of(error), headers)
+    return JSONResponse(body(type(error).__name__, str(error)), _status(status_of(error), path), headers)
+
+
+def _status(status: int, path: str) -> int:
+    """OpenAI's clients take 400 for what FastAPI's world calls 422."""
+    return 400 if status == 422 and not path.startswith("/api/") else status
 
 
 def _is_name(part: object) -> bool:
@@ -58,16 +64,16 @@ def _is_name(part: object) -> bool:
 def install(app: FastAPI) -> None:
     """Give every error of an app the one shape."""
 
-    async def engine(_: Request, error: Exception) -> Response:
+    async def engine(request: Request, error: Exception) -> Response:
         assert isinstance(error, EngineError)  # noqa: S101 - what it is registered for
-        return answer(error)
+        return answer(error, request.url.path)
 
-    async def validation(_: Request, error: Exception) -> Response:
+    async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
         faults = error.errors()
         fields = [".".join(str(part) for part in fault["loc"] if _is_name(part)) for fault in faults]
         message = "; ".join(f"{field or 'body'}: {fault['msg']}" for field, fault in zip(fields, faults, strict=True))
-        return JSONResponse(body("InvalidRequest", message[:2000], fields[0] or None), 422)
+        return JSONResponse(body("InvalidRequest", message[:2000], fields[0] or None), _status(422, request.url.path))
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for

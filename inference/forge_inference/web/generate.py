@@ -3,50 +3,89 @@
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from forge_inference.engine import contract
-from forge_inference.engine.contract import Engine, Sampling
+from forge_inference.engine.contract import Chunk, Engine, Sampling
 from forge_inference.engine.errors import EngineError
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
+from forge_inference.web.models import Models
 from forge_inference.web.provenance import provenance
 from forge_inference.web.schemas import Answer, Confidence, Generate, Result
+from forge_inference.web.streams import DONE, event, sent, together, unless_left
 
 
-def router(engine: Engine, metrics: Metrics, model: str) -> APIRouter:
+def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
     """The route, for an engine that may still be loading."""
     routes = APIRouter()
 
     @routes.post("/api/v1/generate", response_model_exclude_none=False)
     async def generate(body: Generate, request: Request) -> Answer:
-        """Answer a prompt, or up to 64. Greedy unless a temperature is given."""
-        start = time.monotonic()
+        """Answer a prompt, or up to 64. Greedy unless a temperature is given.
+
+        With `stream`, server-sent events: for each token its prompt's `index` and `text`, then the whole answer as it
+        would be without, then `[DONE]`.
+        """
+        start, name = time.monotonic(), body.model or models.name
         texts = [body.text] if isinstance(body.text, str) else body.text
-        results = await _unless_left(request, _all(engine, metrics, body, texts))
-        if isinstance(results, Response):
-            return results  # type: ignore[return-value]  # nobody reads it
-        return Answer(
-            id=f"gen-{uuid4().hex[:24]}",
-            model=model,
-            results=results,
-            usage=_usage(results),
-            timing_ms=round((time.monotonic() - start) * 1000, 1),
-            provenance=provenance(engine, body),
-        )
+        requests = [_request(body, text, models.adapter(body.model)) for text in texts]
+
+        def answer(results: list[Result]) -> Answer:
+            return Answer(
+                id=f"gen-{uuid4().hex[:24]}",
+                model=name,
+                results=results,
+                usage=_usage(results),
+                timing_ms=round((time.monotonic() - start) * 1000, 1),
+                provenance=provenance(engine, body),
+            )
+
+        async def events() -> AsyncGenerator[str, None]:
+            chunks: list[list[Chunk]] = [[] for _ in requests]
+            async with aclosing(together(engine, requests)) as stream:
+                async for number, chunk in stream:
+                    chunks[number].append(chunk)
+                    yield event({"index": number, "text": chunk.text, "token": chunk.token, "logprob": chunk.logprob})
+            yield event(answer([_result(metrics, body, i, of) for i, of in enumerate(chunks)]).model_dump())
+            yield DONE
+
+        if body.stream:
+            return await sent(request, events(), {})  # type: ignore[return-value]  # FastAPI passes a response on
+        results = await unless_left(request, _all(engine, metrics, body, requests))
+        return results if isinstance(results, Response) else answer(results)  # type: ignore[return-value]
 
     return routes
 
 
-async def _all(engine: Engine, metrics: Metrics, body: Generate, texts: list[str]) -> list[Result]:
+def _request(body: Generate, text: str, adapter: str | None) -> contract.Request:
+    return contract.Request(
+        prompt=text,
+        max_new_tokens=body.new_tokens,
+        sampling=Sampling(
+            body.temperature,
+            body.top_p,
+            body.top_k,
+            body.min_p,
+            body.repetition_penalty,
+            body.presence_penalty,
+            body.frequency_penalty,
+            body.seed,
+        ),
+        stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop),
+        chat=body.chat,
+        adapter=adapter if body.use_adapter else None,
+    )
+
+
+async def _all(engine: Engine, metrics: Metrics, body: Generate, requests: list[contract.Request]) -> list[Result]:
     """Raises the EngineError when every prompt was refused for the same reason."""
-    answers = await asyncio.gather(*(_one(engine, metrics, body, i, text) for i, text in enumerate(texts)))
+    answers = await asyncio.gather(*(_one(engine, metrics, body, i, request) for i, request in enumerate(requests)))
     refused = [answer for answer in answers if isinstance(answer, EngineError)]
     if len(refused) == len(answers) and len({errors.status_of(error) for error in refused}) == 1:
         raise refused[0]
@@ -58,21 +97,19 @@ async def _all(engine: Engine, metrics: Metrics, body: Generate, texts: list[str
     ]
 
 
-async def _one(engine: Engine, metrics: Metrics, body: Generate, index: int, text: str) -> Result | EngineError:
-    request = contract.Request(
-        prompt=text,
-        max_new_tokens=body.new_tokens,
-        sampling=Sampling(body.temperature, body.top_p, body.top_k, seed=body.seed),
-        stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop),
-        chat=body.chat,
-        adapter=contract.CHECKPOINT if body.use_adapter else None,
-    )
+async def _one(
+    engine: Engine, metrics: Metrics, body: Generate, index: int, request: contract.Request
+) -> Result | EngineError:
     try:
         async with aclosing(engine.generate(request)) as stream:
             chunks = [chunk async for chunk in stream]
     except EngineError as error:
         metrics.refused(type(error).__name__)
         return error
+    return _result(metrics, body, index, chunks)
+
+
+def _result(metrics: Metrics, body: Generate, index: int, chunks: list[Chunk]) -> Result:
     metrics.generated(chunks[-1].prompt_tokens, len(chunks))
     # The token that ends the turn is no part of the answer, and would make short answers look surer.
     logprobs = [chunk.logprob for chunk in chunks if not chunk.closing]
@@ -93,21 +130,3 @@ def _usage(results: list[Result]) -> dict[str, int]:
     prompt = sum(result.prompt_tokens or 0 for result in results)
     completion = sum(result.completion_tokens or 0 for result in results)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-async def _unless_left(request: Request, work: Coroutine[Any, Any, list[Result]]) -> list[Result] | Response:
-    """The work's result; the work is cancelled when the client hangs up, which a plain handler would not notice."""
-    task = asyncio.create_task(work)
-    left = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        return await task if task.done() else Response(status_code=499)
-    finally:
-        for each in (task, left):
-            each.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

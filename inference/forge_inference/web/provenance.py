@@ -19,12 +19,13 @@ def effect(loaded: Loaded) -> dict[str, Any]:
 def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
     """What an answer needs to be made again."""
     loaded = engine.loaded()
-    sampling = body.model_dump(include={"temperature", "top_p", "top_k", "seed", "use_adapter", "chat"})
+    sampling = body.model_dump(exclude={"text", "model", "stop", "stream", "logprobs", "max_length", "max_new_tokens"})
     return {
         "server": __version__,
         "checkpoint": loaded.checkpoint.digest if loaded else None,
         "base_model": loaded.checkpoint.base_model if loaded else None,
         "quantization": quantization(loaded) if loaded else None,
+        "plan": loaded.plan if loaded else None,
         "adapter_effect": effect(loaded) if loaded else None,
         "sampling": {**sampling, "max_new_tokens": body.new_tokens},
     }

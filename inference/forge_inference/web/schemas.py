@@ -13,16 +13,22 @@ class Generate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    model: str | None = Field(None, max_length=256, description="one of /v1/models; default: the served adapter")
     text: Text | Annotated[list[Text], Field(min_length=1, max_length=64)]
     max_new_tokens: int | None = Field(None, ge=1, le=1_048_576, description="default 256")
     max_length: int | None = Field(None, ge=1, le=1_048_576, description="another name of max_new_tokens")
     temperature: float = Field(0.0, ge=0, le=5, description="0: the likeliest token each time")
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: the whole vocabulary")
+    min_p: float = Field(0.0, ge=0, le=1, description="drop what is less likely than this part of the likeliest")
+    repetition_penalty: float = Field(1.0, gt=0, le=10, description="of tokens in prompt and answer")
+    presence_penalty: float = Field(0.0, ge=-2, le=2, description="of tokens in the answer")
+    frequency_penalty: float = Field(0.0, ge=-2, le=2, description="the same, for each time")
     seed: int | None = Field(None, ge=0, le=2**63 - 1, description="the same seed gives the same answer")
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(default_factory=list)
     use_adapter: bool = Field(True, description="false: the base model alone")
     chat: bool = Field(True, description="through the base model's chat template, when it has one")
+    stream: bool = Field(False, description="server-sent events, token by token")
     logprobs: bool = Field(False, description="tell the log-probability of each token")
 
     @model_validator(mode="after")

@@ -20,10 +20,8 @@ pytestmark = [pytest.mark.model, QUIET]
 
 def test_packed_attention_is_that_of_each_sequence_alone() -> None:
     torch.manual_seed(0)
-    queries, keys = (
-        [1, 5, 0, 3, 1],
-        [4, 5, 0, 9, 1],
-    )  # decoding, a first prompt, nothing, a part of a prompt, a first token
+    # A token after others, a whole prompt, nothing, a part of a prompt, a first token.
+    queries, keys = [1, 5, 0, 3, 1], [4, 5, 0, 9, 1]
     q, k, v = (torch.randn(sum(lengths), heads, 16) for lengths, heads in ((queries, 4), (keys, 2), (keys, 2)))
     lengths = {
         "cu_seq_lens_q": torch.tensor([0, *torch.tensor(queries).cumsum(0).tolist()]),

@@ -55,6 +55,10 @@ async def admin(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+def _error(kind: str, message: str) -> dict[str, str | None]:
+    return {"type": kind, "message": message, "param": None, "code": kind}
+
+
 async def test_a_prompt_is_answered_with_where_the_answer_comes_from(api: httpx.AsyncClient) -> None:
     answer = await api.post(GENERATE, json={"text": "What is HBB?", "logprobs": True})
     assert answer.status_code == 200
@@ -98,7 +102,7 @@ async def test_a_batch_keeps_its_order_and_tells_errors_one_by_one(
     assert answer.status_code == 200
     results = answer.json()["results"]
     assert [result["text"] for result in results] == ["a", None, "c"]
-    assert results[1]["error"] == {"type": "PromptTooLong", "message": "too many tokens"}
+    assert results[1]["error"] == _error("PromptTooLong", "too many tokens")
     whole = await api.post(GENERATE, json={"text": ["bad", "bad"]})
     assert whole.status_code == 422
 
@@ -123,7 +127,7 @@ async def test_an_engines_error_has_its_status(
     engine.script = script
     answer = await api.post(GENERATE, json={"text": "x"})
     assert answer.status_code == status
-    assert answer.json()["error"] == {"type": type(error).__name__, "message": str(error)}
+    assert answer.json()["error"] == _error(type(error).__name__, str(error))
     assert answer.headers.get("retry-after") == retry
 
 

@@ -1,0 +1,58 @@
+"""One server process with the tiny model, for clients that know nothing of us."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.inference.engine.tiny import a_base, an_adapter
+from tests.inference.test_main import free_port, start
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where it listens, and what it serves."""
+
+    url: str
+    admin: str
+    base: Path
+    adapter: Path
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """In float32, so that answers can be compared to the last token."""
+    folder = tmp_path_factory.mktemp("served")
+    base, adapter = a_base(folder / "base"), an_adapter(folder / "genes")
+    port, admin = free_port(), free_port()
+    words = [
+        "--checkpoint",
+        str(adapter),
+        "--base-model",
+        str(base),
+        "--quantization",
+        "none",
+        "--log-level",
+        "warning",
+    ]
+    words += ["--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "512"]
+    process = start(*words)
+    found = Served(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", base, adapter)
+
+    def ready() -> bool:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            return httpx.get(f"{found.admin}/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(ready, limit=120, what="the server to be ready")
+        yield found
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors.decode()
