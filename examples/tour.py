@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 QUESTION = "What is the function of HBB?"
-GENERATE = "/api/v1/generate"
+GENERATE, COMPLETIONS, CHAT = "/api/v1/generate", "/v1/completions", "/v1/chat/completions"
 SHOWN = 300  # characters of an answer
 BODY_LIMIT = 2 * 1024 * 1024  # bytes of a request
 
@@ -41,6 +41,18 @@ class Visitor:
 
     def post(self, path: str, body: dict[str, Any], status: int = 200) -> Any:
         return self._ask(self.serving, "POST", path, status, json=body).json()
+
+    def post_admin(self, path: str, body: dict[str, Any], status: int = 200) -> httpx.Response:
+        if self.admin is None:
+            raise Unexpected("give --admin-url to visit the admin port")
+        return self._ask(self.admin, "POST", path, status, json=body)
+
+    def events(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Server-sent events up to `[DONE]`, which has to be the last."""
+        lines = self._ask(self.serving, "POST", path, 200, json={**body, "stream": True}).text.split("\n\n")
+        told = [line.removeprefix("data: ") for line in lines if line]
+        expect(told[-1] == "[DONE]", "[DONE] at the end")
+        return [json.loads(line) for line in told[:-1]]
 
     def refused(self, body: dict[str, Any], status: int, name: str) -> None:
         """A generate request that must fail, in the one shape of errors, with words that include `name`."""
@@ -125,6 +137,48 @@ def stop_words(visitor: Visitor) -> None:
     expect(" the" not in result["text"] and result["finish_reason"] == "stop", "the text before the stop word")
 
 
+def a_stream(visitor: Visitor) -> None:
+    body = {"text": QUESTION, "max_new_tokens": 12}
+    *parts, whole = visitor.events(GENERATE, body)
+    expect("".join(part["text"] for part in parts) == whole["results"][0]["text"], "the parts to be the whole")
+
+
+def a_conversation_as_openai_clients_ask(visitor: Visitor) -> None:
+    body = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 24, "temperature": 0, "logprobs": True}
+    answer = visitor.post(CHAT, body)
+    expect(bool(answer["choices"][0]["message"]["content"]), "an answer")
+    parts = [event["choices"][0]["delta"].get("content", "") for event in visitor.events(CHAT, body)]
+    expect("".join(parts) == answer["choices"][0]["message"]["content"], "the same answer as a stream")
+
+
+def a_text_to_go_on_with_as_openai_clients_ask(visitor: Visitor) -> None:
+    body = {"prompt": "HBB encodes", "max_tokens": 8, "temperature": 0, "echo": True, "logprobs": 1}
+    choice = visitor.post(COMPLETIONS, body)["choices"][0]
+    expect(choice["text"].startswith("HBB encodes"), "the prompt before its continuation")
+    expect(choice["logprobs"]["token_logprobs"][0] is None, "a log-probability for each token but the first")
+
+
+def the_base_model_by_its_name(visitor: Visitor) -> None:
+    body = {"prompt": "The gene HBB encodes", "max_tokens": 12, "temperature": 0}
+    tuned, base = (visitor.post(COMPLETIONS, {**body, **of})["choices"][0]["text"] for of in ({}, {"model": "base"}))
+    expect(tuned != base, "the adapter to change the answer")
+
+
+def tokens_and_back(visitor: Visitor) -> None:
+    tokens = visitor.post("/tokenize", {"prompt": QUESTION})["tokens"]
+    expect(visitor.post("/detokenize", {"tokens": tokens})["prompt"] == QUESTION, "the same text")
+    expect("tokenizer_class" in visitor.get("/tokenizer_info").json(), "facts about the tokenizer")
+
+
+def a_model_that_is_not_served(visitor: Visitor) -> None:
+    expect("gpt" in json.dumps(visitor.post(COMPLETIONS, {"model": "gpt", "prompt": "x"}, 404)), "its name")
+
+
+def what_is_not_offered(visitor: Visitor) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}
+    expect("response_format" in json.dumps(visitor.post(CHAT, body, 400)), "the field that is not served")
+
+
 def an_unknown_field(visitor: Visitor) -> None:
     visitor.refused({"text": QUESTION, "temprature": 0.5}, 422, "temprature")
 
@@ -167,6 +221,12 @@ def the_report_to_the_operator(visitor: Visitor) -> None:
     expect(report["adapterEffect"]["effective"] and report["probe"]["succeeded"], "an adapter that works")
 
 
+def adapters_while_requests_run(visitor: Visitor) -> None:
+    missing = {"lora_name": "another", "lora_path": "/no/such/folder"}
+    expect("/no/such/folder" in visitor.post_admin("/v1/load_lora_adapter", missing, 400).text, "the folder's name")
+    visitor.post_admin("/v1/unload_lora_adapter", {"lora_name": "another"}, 404)
+
+
 Stop = Callable[[Visitor], None]
 TOUR: list[Stop] = [
     what_this_is,
@@ -180,6 +240,13 @@ TOUR: list[Stop] = [
     sampling_repeats_with_a_seed,
     log_probabilities,
     stop_words,
+    a_stream,
+    a_conversation_as_openai_clients_ask,
+    a_text_to_go_on_with_as_openai_clients_ask,
+    the_base_model_by_its_name,
+    tokens_and_back,
+    a_model_that_is_not_served,
+    what_is_not_offered,
     an_unknown_field,
     a_wrong_type,
     a_value_out_of_bounds,
@@ -188,7 +255,7 @@ TOUR: list[Stop] = [
     an_unknown_path,
     a_wrong_method,
 ]
-ADMIN_TOUR: list[Stop] = [probes, metrics_for_prometheus, the_report_to_the_operator]
+ADMIN_TOUR: list[Stop] = [probes, metrics_for_prometheus, the_report_to_the_operator, adapters_while_requests_run]
 
 
 def main() -> int:

@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn.functional import linear
 
 from forge_inference.checkpoint.preflight import WEIGHTS, Adapter
+from forge_inference.engine.contract import MOST_ADAPTERS
 from forge_inference.engine.errors import InvalidRequest
 
 logger = logging.getLogger(__name__)
 
-MOST = 64  # adapters at once
 BASE = 0  # the slot of requests that want the base model alone
 _KEY = "base_model.model.{module}.lora_{side}.weight"
 
@@ -78,7 +78,7 @@ class Adapted(nn.Module):
             return
         self._a = torch.cat([a for a, _, _ in self._parts.values()]).to(self._dtype)
         self._b = torch.cat([b for _, b, _ in self._parts.values()], dim=1).to(self._dtype).contiguous()
-        self._scale = torch.zeros(MOST + 1, len(self._a), dtype=self._dtype, device=device)
+        self._scale = torch.zeros(MOST_ADAPTERS + 1, len(self._a), dtype=self._dtype, device=device)
         begin = 0
         for slot, (a, _, scale) in self._parts.items():
             self._scale[slot, begin : begin + len(a)] = scale
@@ -104,10 +104,10 @@ class Adapters:
 
     def add(self, name: str, folder: Path, adapter: Adapter) -> None:
         """Load what preflight has checked. Raises InvalidRequest when there is no room for one more."""
-        if len(self._used()) >= MOST:
-            raise InvalidRequest(f"{MOST} adapters are loaded already; unload one")
+        if len(self._used()) >= MOST_ADAPTERS:
+            raise InvalidRequest(f"{MOST_ADAPTERS} adapters are loaded already; unload one")
         tensors = load_file(folder / WEIGHTS, device=str(self._device))
-        slot = next(number for number in range(1, MOST + 1) if number not in self._used())
+        slot = next(number for number in range(1, MOST_ADAPTERS + 1) if number not in self._used())
         for module in adapter.modules:
             layer = self._model.get_submodule(module)
             if not isinstance(layer, Adapted):
@@ -117,7 +117,7 @@ class Adapters:
             a, b = (tensors[_KEY.format(module=module, side=side)].to(self._dtype) for side in "AB")
             layer.put(slot, a, b, adapter.alpha / (math.sqrt(len(a)) if adapter.rank_stabilised else len(a)))
         self._known[name] = slot, adapter
-        logger.info("adapter %s: rank %d on %d layers", name, adapter.rank, len(adapter.modules))
+        logger.info("adapter %s: rank %d on %d layers", name or "of the checkpoint", adapter.rank, len(adapter.modules))
 
     def remove(self, name: str) -> None:
         """No more for new answers. Raises KeyError."""

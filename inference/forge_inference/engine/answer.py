@@ -27,6 +27,7 @@ class Answer:
     """
 
     name = ""  # in the batch
+    waited = 0.0  # seconds in the queue
 
     def __init__(
         self,
@@ -60,7 +61,10 @@ class Answer:
             finish = "stop"
         if finish and not self._text.stopped:
             shown += self._text.end()
-        self._ear.hear(Chunk(shown, choice.token, choice.logprob, len(self.prompt), closing, finish, choice.top))
+        waited, self.waited = self.waited, 0.0
+        self._ear.hear(
+            Chunk(shown, choice.token, choice.logprob, len(self.prompt), closing, finish, choice.top, waited)
+        )
         if finish:
             self._ear.end()
         return finish is not None

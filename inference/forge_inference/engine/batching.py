@@ -74,7 +74,9 @@ class BatchingEngine:
         return self._max_model_len
 
     def load(self) -> Load:
-        return self._line.load()
+        used = self._serving.batches.used() if self._loaded and self._serving else 0.0
+        running = {job.request.adapter or "" for job in list(self._answers) if job.request.adapter is not None}
+        return replace(self._line.load(), cache_used=used, adapters_running=tuple(sorted(running)))
 
     def stop(self) -> None:
         self._line.end(NotReady("the server is stopping"))
@@ -218,6 +220,7 @@ class BatchingEngine:
             return
         ear = Ear(job.tell, lambda: self._done(job))
         self._answers[job] = answer = serving.answer(job.request, job.prompt, slot, ear)
+        answer.waited = time.monotonic() - job.since
         serving.batches.add(answer)
 
     def _done(self, job: Job) -> None:

@@ -22,6 +22,7 @@ class Sampling:
     seed: int | None = None
 
 
+MOST_ADAPTERS = 64  # at once
 CHECKPOINT = ""  # the adapter that the server was started with, whatever it is called
 
 
@@ -63,6 +64,7 @@ class Chunk:
     closing: bool = False
     finish: FinishReason | None = None
     top: tuple[tuple[int, float], ...] = ()  # the likeliest tokens and their raw log-probabilities
+    waited: float = 0.0  # seconds in the queue; told with the first chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class Load:
     waiting: int
     running: int
     max_queue: int
+    cache_used: float = 0.0  # the part of the cache for keys and values that holds something, 0 to 1
+    adapters_running: tuple[str, ...] = ()  # names that running requests use
 
 
 class Engine(Protocol):

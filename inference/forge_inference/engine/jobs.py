@@ -23,6 +23,7 @@ class Job:
     prompt: Sequence[int]
     deadline: float
     loop: asyncio.AbstractEventLoop
+    since: float = field(default_factory=time.monotonic)
     news: "asyncio.Queue[News]" = field(default_factory=asyncio.Queue)
     cancelled: threading.Event = field(default_factory=threading.Event)
 

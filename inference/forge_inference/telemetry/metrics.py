@@ -2,17 +2,21 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from forge_inference.engine.contract import Load
+from forge_inference.engine.contract import MOST_ADAPTERS, Chunk, Load
+from forge_inference.engine.errors import EngineError
 from forge_inference.telemetry.gpu import Gpus
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+disable_created_metrics()  # a series for each counter, of which nobody asks
 _RECENT = 1000  # requests over which percentiles and the error rate are told
 
 
@@ -26,16 +30,34 @@ class Metrics:
         labels = ("route", "status")
         self._requests = Counter("forge_requests_total", "Requests answered.", labels, registry=self.registry)
         self._seconds = Histogram(
-            "forge_request_seconds", "Time to the whole answer.", ("route",), buckets=_SECONDS, registry=self.registry
+            "forge_request_seconds", "Time to the whole answer.", buckets=_SECONDS, registry=self.registry
         )
         self._tokens = Counter("forge_tokens_total", "Tokens read and written.", ("kind",), registry=self.registry)
         self._refusals = Counter("forge_refusals_total", "Prompts refused.", ("cause",), registry=self.registry)
-        self._gauge("forge_requests_waiting", "Prompts in the queue.", lambda: load().waiting)
-        self._gauge("forge_requests_running", "Prompts that are being answered.", lambda: load().running)
+        self._times = {
+            kind: Histogram(f"forge_{kind}_seconds", text, buckets=buckets, registry=self.registry)
+            for kind, text, buckets in (
+                ("queue", "Prompts: from their arrival to their first step.", _SECONDS),
+                ("time_to_first_token", "Prompts: from their arrival to their first token.", _SECONDS),
+                ("inter_token", "Between two tokens of an answer.", _TOKEN_SECONDS),
+                ("generation", "Prompts: from their arrival to their last token.", _SECONDS),
+            )
+        }
+        self._lately: dict[str, deque[float]] = {kind: deque(maxlen=_RECENT) for kind in self._times}
+        # The names after a colon are those of the Gateway API Inference Extension's model server protocol.
+        for name in ("forge_requests_waiting", "vllm:num_requests_waiting"):
+            self._gauge(name, "Prompts in the queue.", lambda: load().waiting)
+        for name in ("forge_requests_running", "vllm:num_requests_running"):
+            self._gauge(name, "Prompts that are being answered.", lambda: load().running)
+        for name in ("forge_cache_used_ratio", "vllm:kv_cache_usage_perc"):
+            self._gauge(
+                name, "The part of the cache for keys and values that holds something.", lambda: load().cache_used
+            )
         self._gauge("forge_uptime_seconds", "Since the process started.", self.uptime)
         info = Gauge("forge_model_info", "What is served.", ("model",), registry=self.registry)
         info.labels(model).set(1)
         self.registry.register(_GpuCollector(gpus))
+        self.registry.register(_AdapterCollector(model, load))
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self.registry).set_function(read)
@@ -43,13 +65,35 @@ class Metrics:
     def answered(self, route: str, status: int, seconds: float) -> None:
         """One HTTP request. `route` is its template, never its path."""
         self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._seconds.observe(seconds)
         self._recent.append((seconds, status >= 500))
 
     def generated(self, prompt: int, completion: int) -> None:
         """Tokens of one prompt and its answer."""
         self._tokens.labels("prompt").inc(prompt)
         self._tokens.labels("completion").inc(completion)
+
+    async def timed(self, answer: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        """The same chunks; what they took is counted, and why there are none."""
+        begun = before = time.monotonic()
+        first = True
+        try:
+            async with aclosing(answer):
+                async for chunk in answer:
+                    now = time.monotonic()
+                    if first:
+                        self._took("queue", chunk.waited)
+                    self._took("time_to_first_token" if first else "inter_token", now - before)
+                    first, before = False, now
+                    yield chunk
+        except EngineError as error:
+            self.refused(type(error).__name__)
+            raise
+        self._took("generation", time.monotonic() - begun)
+
+    def _took(self, kind: str, seconds: float) -> None:
+        self._times[kind].observe(seconds)
+        self._lately[kind].append(seconds)
 
     def refused(self, cause: str) -> None:
         self._refusals.labels(cause).inc()
@@ -66,7 +110,8 @@ class Metrics:
             "uptime_seconds": round(self.uptime(), 1),
             "requests": len(seconds),
             "error_rate": errors / len(seconds) if seconds else 0.0,
-            "response_time_ms": {f"p{share}": _percentile(seconds, share) for share in (50, 95, 99)},
+            "response_time_ms": _percentiles(seconds),
+            **{f"{kind}_ms": _percentiles(sorted(lately)) for kind, lately in self._lately.items()},
         }
 
     def text(self) -> bytes:
@@ -74,9 +119,28 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+def _percentiles(ordered: list[float]) -> dict[str, float | None]:
+    return {f"p{share}": _percentile(ordered, share) for share in (50, 95, 99)}
+
+
 def _percentile(ordered: list[float], share: int) -> float | None:
     """Nearest rank, in milliseconds."""
     return round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)] * 1000, 1) if ordered else None
+
+
+class _AdapterCollector(Collector):
+    """Which adapters are at work, as the model server protocol wants it told."""
+
+    def __init__(self, model: str, load: Callable[[], Load]) -> None:
+        self._model, self._load = model, load
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Read at each scrape."""
+        names = [name or self._model for name in self._load().adapters_running]
+        labels = ["max_lora", "running_lora_adapters", "waiting_lora_adapters"]
+        family = GaugeMetricFamily("vllm:lora_requests_info", "Adapters of running requests.", labels=labels)
+        family.add_metric([str(MOST_ADAPTERS), ",".join(names), ""], time.time())
+        yield family
 
 
 class _GpuCollector(Collector):

@@ -67,7 +67,7 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
 
 async def _gathered(engine: Engine, metrics: Metrics, requests: list[contract.Request]) -> list[list[Chunk]]:
     found: list[list[Chunk]] = [[] for _ in requests]
-    async with aclosing(together(engine, requests)) as stream:
+    async with aclosing(together(engine, metrics, requests)) as stream:
         async for number, chunk in stream:
             found[number].append(chunk)
     for chunks in found:
@@ -101,7 +101,7 @@ async def _events(
     top = head("chat.completion.chunk", name, "chatcmpl")
     more = {"usage": None} if body.tells_usage else {}
     counts, prompt, met = [0] * len(requests), 0, set[int]()
-    async with aclosing(together(engine, requests)) as stream:
+    async with aclosing(together(engine, metrics, requests)) as stream:
         async for number, chunk in stream:
             counts[number] += 1
             prompt = chunk.prompt_tokens

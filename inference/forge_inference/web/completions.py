@@ -106,7 +106,7 @@ async def _choice(
     if body.echo:
         scored = await engine.score(request)
     if request.max_new_tokens:
-        async with aclosing(engine.generate(request)) as stream:
+        async with aclosing(metrics.timed(engine.generate(request))) as stream:
             chunks = [chunk async for chunk in stream]
     prompt = len(scored) or chunks[-1].prompt_tokens
     metrics.generated(prompt, len(chunks))
@@ -146,7 +146,7 @@ async def _events(
     top = head("text_completion", name, "cmpl")
     more = {"usage": None} if body.tells_usage else {}
     counts, prompts, offsets = [0] * len(requests), [0] * len(requests), [0] * len(requests)
-    async with aclosing(together(engine, requests)) as stream:
+    async with aclosing(together(engine, metrics, requests)) as stream:
         async for number, chunk in stream:
             counts[number] += 1
             prompts[number] = chunk.prompt_tokens

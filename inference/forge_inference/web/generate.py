@@ -48,7 +48,7 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
 
         async def events() -> AsyncGenerator[str, None]:
             chunks: list[list[Chunk]] = [[] for _ in requests]
-            async with aclosing(together(engine, requests)) as stream:
+            async with aclosing(together(engine, metrics, requests)) as stream:
                 async for number, chunk in stream:
                     chunks[number].append(chunk)
                     yield event({"index": number, "text": chunk.text, "token": chunk.token, "logprob": chunk.logprob})
@@ -101,10 +101,9 @@ async def _one(
     engine: Engine, metrics: Metrics, body: Generate, index: int, request: contract.Request
 ) -> Result | EngineError:
     try:
-        async with aclosing(engine.generate(request)) as stream:
+        async with aclosing(metrics.timed(engine.generate(request))) as stream:
             chunks = [chunk async for chunk in stream]
     except EngineError as error:
-        metrics.refused(type(error).__name__)
         return error
     return _result(metrics, body, index, chunks)
 

@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Chunk, Engine
 from forge_inference.engine.errors import EngineError
+from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
 
 T = TypeVar("T")
@@ -23,13 +24,15 @@ def event(content: object) -> str:
     return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
 
 
-async def together(engine: Engine, requests: Sequence[contract.Request]) -> AsyncGenerator[tuple[int, Chunk], None]:
+async def together(
+    engine: Engine, metrics: Metrics, requests: Sequence[contract.Request]
+) -> AsyncGenerator[tuple[int, Chunk], None]:
     """Chunks of all answers as they come, each with its request's number. Raises the first EngineError of any."""
     news: asyncio.Queue[tuple[int, Chunk] | EngineError | None] = asyncio.Queue()
 
     async def listen(number: int, request: contract.Request) -> None:
         try:
-            async with aclosing(engine.generate(request)) as answer:
+            async with aclosing(metrics.timed(engine.generate(request))) as answer:
                 async for chunk in answer:
                     news.put_nowait((number, chunk))
             news.put_nowait(None)
