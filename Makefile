@@ -1,6 +1,6 @@
 # The commands everyone relies on. `make help` lists them; each one sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check generate test unit demo bench control-plane clean-cluster
+.PHONY: help setup check generate test unit demo bench bench-engine control-plane clean-cluster
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,6 +46,9 @@ demo: setup ## from nothing to a fine-tuned model that answers through its Servi
 
 bench: setup ## measure the figures of docs/benchmarks.md
 	$(RUN)/python -m tests.bench
+
+bench-engine: setup ## measure the engine beside others, for docs/benchmarks.md
+	$(RUN)/python -m tests.bench_engine
 
 control-plane: setup ## a real API server without containers; writes .cluster/control-plane.kubeconfig
 	$(RUN)/python -m tests.harness control-plane

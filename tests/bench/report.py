@@ -64,6 +64,11 @@ def section(figures: Figures) -> str:
 
 
 def write(figures: Figures, path: Path) -> None:
+    """Replace the operator's section. Raises ValueError as `write_section` does."""
+    write_section(section(figures), path, BEGIN, END)
+
+
+def write_section(text: str, path: Path, begin: str, end: str) -> None:
     """Replace the section between the marks; the rest of the page is somebody else's.
 
     Raises
@@ -72,10 +77,10 @@ def write(figures: Figures, path: Path) -> None:
         The page has lost the marks.
     """
     page = path.read_text()
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise ValueError(f"{path}: the lines {BEGIN!r} and {END!r} must each stand there once")
-    before, _, rest = page.partition(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n{section(figures)}\n{END}{rest.partition(END)[2]}")
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"{path}: the lines {begin!r} and {end!r} must each stand there once")
+    before, _, rest = page.partition(begin)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def _spread(milliseconds: list[float]) -> str:

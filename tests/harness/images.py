@@ -18,6 +18,8 @@ _INGREDIENTS = {
     "operator": ("operator/Dockerfile", "pyproject.toml", "uv.lock", "operator/forge_operator"),
     "inference": ("inference/Dockerfile", "pyproject.toml", "uv.lock", "inference/forge_inference"),
 }
+# One set of layers of each image, with room to spare.
+_BUILD_CACHE_MB = 9000
 _KEPT_OUT = ("__pycache__", ".venv", ".cluster", ".git")
 
 
@@ -30,6 +32,7 @@ def ensure(built_node: bool) -> Mapping[str, str]:
         if not _in_node(reference):
             if built_node:
                 _build_in_node(name, reference, base_image)
+                _prune_build_cache()
             else:
                 _build_and_load(name, reference, base_image)
             _prune(name, reference)
@@ -102,6 +105,12 @@ def _prune(name: str, kept: str) -> None:
     ]
     for row in stale:
         kind.in_node("ctr", "-n", "k8s.io", "images", "rm", row)
+
+
+def _prune_build_cache() -> None:
+    """Let go of the layers of former builds: each former lock file left one of 6 GB behind."""
+    command: list[str | Path] = [program("buildctl"), "--addr", f"docker-container://{kind.NODE}", "prune"]
+    run([*command, "--max-used-space", str(_BUILD_CACHE_MB)])
 
 
 def size_megabytes(reference: str) -> float:

@@ -16,7 +16,7 @@ from forge_inference.telemetry.gpu import Gpus
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-disable_created_metrics()  # a series for each counter, of which nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each counter, of which nobody asks
 _RECENT = 1000  # requests over which percentiles and the error rate are told
 
 

@@ -1,0 +1,74 @@
+"""Speeds as a table and a plot, beside what was promised."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+BEGIN, END = "<!-- engine: written by `make bench-engine` -->", "<!-- engine: end -->"
+OURS, LOOP, OURS_BF16 = "ours, NF4", "ours without HTTP, NF4", "ours, bfloat16"
+SERVE, LOCK = "transformers serve --continuous-batching, bfloat16", "generate behind a lock, bfloat16"
+ONE, FOUR = "ours, NF4, one adapter", "ours, NF4, four adapters mixed"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Tokens of each prompt, and how many ask at once."""
+
+    prompt: int
+    crowd: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Speeds of one model, in new tokens a second, by contender."""
+
+    model: str
+    rows: Mapping[str, Mapping[Point, float]]
+
+
+def promises(table: Table) -> list[tuple[str, bool]]:
+    """What was promised of this model, and whether it was kept; only of contenders that were measured."""
+    rows, found = table.rows, []
+    if OURS in rows and SERVE in rows:
+        least = min(rows[OURS][point] / rows[SERVE][point] for point in rows[OURS])
+        found.append((f"ahead of transformers serve at every point: at least {least:.2f} times its speed", least > 1))
+    if OURS in rows and LOCK in rows:
+        eight = min(rows[OURS][point] / rows[LOCK][point] for point in rows[OURS] if point.crowd == 8)
+        found.append((f"at least 4 times the lock with 8 at once: {eight:.2f} times", eight >= 4))
+    if OURS in rows and LOOP in rows:
+        least = min(rows[OURS][point] / rows[LOOP][point] for point in rows[OURS])
+        found.append((f"at least 0.95 of the loop without HTTP: {least:.2f}", least >= 0.95))
+    if ONE in rows and FOUR in rows:
+        least = min(rows[FOUR][point] / rows[ONE][point] for point in rows[ONE] if point.crowd >= 8)
+        found.append((f"four adapters mixed cost at most 20 % over one: {1 - least:.0%}", least >= 0.8))
+    return found
+
+
+def section(tables: list[Table], new: int) -> str:
+    """Markdown; the machine is described, never named."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "bitsandbytes"))
+    lines = [
+        f"New tokens a second, over all who ask at once; {new} new tokens each, greedy. {datetime.now(UTC):%Y-%m-%d},"
+        f" {os.cpu_count()} cores of a CPU with AVX512_BF16, {versions}. Command: `make bench-engine`.",
+    ]
+    for table in tables:
+        points = list(next(iter(table.rows.values())))
+        head = " | ".join(f"prompt {point.prompt}, {point.crowd} at once" for point in points)
+        lines += ["", f"### {table.model}", "", f"| | {head} |", f"|---|{'---|' * len(points)}"]
+        lines += [
+            f"| {name} | {' | '.join(f'{row[point]:.1f}' for point in points)} |" for name, row in table.rows.items()
+        ]
+        lines += ["", *(f"* {'kept' if kept else '**not kept**'}: {text}" for text, kept in promises(table))]
+        lines += ["", *_plot(table, points)]
+    return "\n".join(lines)
+
+
+def _plot(table: Table, points: list[Point]) -> list[str]:
+    names = [name for name in (OURS, SERVE, LOCK) if name in table.rows]
+    axis = ", ".join(f'"{point.prompt} x {point.crowd}"' for point in points)
+    lines = ["```mermaid", "xychart-beta", f'  title "{table.model}: {" / ".join(names)}"', f"  x-axis [{axis}]"]
+    lines.append('  y-axis "new tokens a second"')
+    lines += [f"  bar [{', '.join(f'{table.rows[name][point]:.1f}' for point in points)}]" for name in names]
+    return [*lines, "```"]
