@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.harness import backends, controlplane
 from tests.harness.backends import Cluster
 from tests.harness.controlplane import ControlPlane
-from tests.harness.errors import HarnessError
+from tests.harness.errors import HarnessError, NoClusterError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,7 +22,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     """A real API server with kwok's fake kubelet, of this run alone."""
     name = f"forge-test-{os.getpid()}"
     kubeconfig = tmp_path_factory.mktemp("control-plane") / "kubeconfig"
-    with _skipped_where_impossible():
+    with _skipped_where_impossible(HarnessError):
         plane = controlplane.start(name, kubeconfig)
     try:
         yield plane
@@ -32,16 +33,16 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """A real cluster with both images; it stays for the next run, `make clean-cluster` removes it."""
-    with _skipped_where_impossible():
+    with _skipped_where_impossible(NoClusterError):
         return backends.ensure(request.config.getoption("--kubeconfig"))
 
 
-class _skipped_where_impossible:  # noqa: N801 - reads as the sentence that it is
+@contextmanager
+def _skipped_where_impossible(impossible: type[HarnessError]) -> Iterator[None]:
     """What a machine cannot do is skipped with the reason; in CI it is an error, or nothing would be tested."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, HarnessError) and os.environ.get("CI") != "true":
-            pytest.skip(str(error))
+    try:
+        yield
+    except impossible as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from forge_inference import reload
@@ -43,6 +44,7 @@ def _serve(settings: Settings) -> None:
     # torch takes seconds to import: what is wrong with the settings was said before.
     from forge_inference.engine.batching import BatchingEngine
     from forge_inference.engine.loading import Sources
+    from forge_inference.engine.workers import Workers
     from forge_inference.serve import serve
 
     sources = Sources(
@@ -55,15 +57,21 @@ def _serve(settings: Settings) -> None:
             settings.double_quant and settings.quantization == "nf4",
             settings.compute_dtype,
         ),
+        plan=None if settings.plan == "auto" else settings.plan,
     )
-    engine = BatchingEngine(
+    make = partial(
+        BatchingEngine,
         sources,
         max_model_len=settings.max_model_len,
-        max_queue=settings.max_queue,
+        max_queue=-(-settings.max_queue // settings.workers),
         max_batch=settings.max_batch,
         request_timeout_seconds=settings.request_timeout_seconds,
     )
-    asyncio.run(serve(settings, engine))
+    if settings.workers == 1:
+        asyncio.run(serve(settings, make()))
+        return
+    begin = partial(logs.configure, settings.log_level, settings.log_format)
+    asyncio.run(serve(settings, Workers(make, sources, settings.workers, settings.max_model_len, begin)))
 
 
 def _last_words(log: Path | None, reason: str, message: str, *, status: int) -> int:

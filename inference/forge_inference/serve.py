@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, engine: Engine) -> None:
     """Until SIGTERM or SIGINT. Raises the engine's failure, and InvalidSettings for a port that is taken."""
     gpus = Gpus()
-    parts = Parts(engine, Metrics(settings.name, engine.load, gpus), gpus, settings.name)
+    parts = Parts(engine, Metrics(settings.name, engine, gpus), gpus, settings.name)
     api = _server(create_app(parts, settings.origins), settings.request_timeout_seconds)
     admin = _server(create_admin_app(parts), 1)
     sockets = [_socket(settings.host, settings.port, "port"), _socket(settings.host, settings.admin_port, "admin_port")]

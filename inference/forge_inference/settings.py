@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSuppress, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -32,9 +32,13 @@ class Settings(BaseSettings):
     quantization: Literal["nf4", "none"] = Field("nf4", description="how the base model is held in memory")
     double_quant: bool = Field(True, description="quantise the quantisation constants too")
     compute_dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="of the arithmetic")
+    plan: Literal["auto", "nf4", "dequantized"] = Field(
+        "auto", description="compute with four bits, or with what they stand for; auto: as the hardware asks for"
+    )
     max_model_len: int = Field(2048, ge=16, description="prompt and new tokens together")
     max_queue: int = Field(64, ge=1, description="requests that wait; one more gets 429")
     max_batch: int = Field(32, ge=1, le=1024, description="requests that are answered at once")
+    workers: int = Field(1, ge=1, le=64, description="processes with an engine each, which share cores and queue")
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
@@ -46,6 +50,12 @@ class Settings(BaseSettings):
     checkpoint_uri: CliSuppress[str] = Field("", description="what the manifest said, for messages")
     base_model_uri: CliSuppress[str] = Field("", description="what the manifest said, for messages")
     termination_log: CliSuppress[Path | None] = Field(None, description="where the last words go")
+
+    @model_validator(mode="after")
+    def _plan_needs_quantization(self) -> "Settings":
+        if self.plan != "auto" and self.quantization == "none":
+            raise ValueError(f"--plan (FORGE_PLAN): {self.plan} is a way to compute with NF4, but quantization is none")
+        return self
 
     @property
     def name(self) -> str:
@@ -63,8 +73,11 @@ def read(words: list[str]) -> Settings:
     try:
         return Settings(_cli_parse_args=words)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise InvalidSettings("; ".join(_sentence(str(e["loc"][0]), e["msg"]) for e in error.errors())) from error
+        raise InvalidSettings("; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())) from error
 
 
-def _sentence(field: str, problem: str) -> str:
+def _sentence(place: tuple[int | str, ...], problem: str) -> str:
+    if not place:  # of several settings together; the message names them
+        return problem.removeprefix("Value error, ")
+    field = str(place[0])
     return f"--{field.replace('_', '-')} (FORGE_{field.upper()}): {problem}"

@@ -87,6 +87,7 @@ class Settings(_Strict):
     profiles: dict[str, Profile] = Field(min_length=1)
     cluster_domain: str = "cluster.local"
     operator_namespace: str = "forge-system"
+    metrics_namespaces: list[str] = []
     pod_access: Literal["auto", "direct", "proxy"] = "auto"
     leader_election: LeaderElection = LeaderElection()
     workers: int = Field(default=32, ge=1, le=64)

@@ -6,21 +6,33 @@ import pytest
 import yaml
 
 from tests.controlplane.lab import Lab
+from tests.harness import toolchain
 from tests.support import operators
-from tests.support.kube import AuditLog, Kube, Manifest
+from tests.support.kube import MONITORING, AuditLog, Kube, Manifest
 from tests.support.operators import CHART, Installed, rendered, running
 from tests.support.pods import AdminPort
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.controlplane
 
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-# Kinds of add-ons that a cluster may lack: what a dry run cannot check.
-FOREIGN = ("ServiceMonitor",)
+
+
+@pytest.fixture(scope="module")
+def monitoring(kube: Kube) -> None:
+    """The Prometheus operator's own definitions of what the chart makes."""
+    source = toolchain.source_of("github.com/prometheus-operator/prometheus-operator", "monitoring")
+    for kind in MONITORING:
+        path = source / "example/prometheus-operator-crd" / f"monitoring.coreos.com_{kind.lower()}s.yaml"
+        kube.apply(yaml.safe_load(path.read_text()))
+        kube.ctl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{kind.lower()}s.monitoring.coreos.com")
 
 
 @pytest.mark.parametrize("values", [None, *VALUES], ids=lambda path: path.stem if path else "no values")
-def test_everything_the_chart_renders_is_accepted(kube: Kube, installed: Installed, values: Path | None) -> None:
-    manifests = [m for m in rendered("forge-system", file=values) if m["kind"] not in FOREIGN]
+def test_everything_the_chart_renders_is_accepted(
+    kube: Kube, installed: Installed, monitoring: None, values: Path | None
+) -> None:
+    manifests = rendered("forge-system", file=values, monitored=True)
     assert {"Deployment", "ServiceAccount", "ConfigMap"} <= {manifest["kind"] for manifest in manifests}
     kube.warnings.clear()
     for manifest in manifests:
@@ -35,6 +47,8 @@ def _home(kube: Kube, manifest: Manifest) -> None:
     if name and not kube.find("Namespace", name):
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        # The controller manager makes it, and pods are refused until then.
+        until(lambda: kube.find("ServiceAccount", "default", name), limit=30, what="the service account `default`")
 
 
 def test_the_charts_definition_is_the_one_in_crds(installed: Installed) -> None:

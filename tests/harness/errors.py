@@ -2,4 +2,8 @@
 
 
 class HarnessError(Exception):
-    """Something is missing on this machine; the message says what and how to get it."""
+    """Something failed, or is missing on this machine; the message says what and how to get it."""
+
+
+class NoClusterError(HarnessError):
+    """This machine cannot have a cluster, for whatever reason. Tests that need one are skipped."""

@@ -110,7 +110,7 @@ def _prune(name: str, kept: str) -> None:
 def _prune_build_cache() -> None:
     """Let go of the layers of former builds: each former lock file left one of 6 GB behind."""
     command: list[str | Path] = [program("buildctl"), "--addr", f"docker-container://{kind.NODE}", "prune"]
-    run([*command, "--max-used-space", str(_BUILD_CACHE_MB)])
+    run([*command, "--keep-storage", str(_BUILD_CACHE_MB)])
 
 
 def size_megabytes(reference: str) -> float:

@@ -19,6 +19,7 @@ from tests.support.models import a_body
 Manifest = dict[str, Any]
 
 SCIM = "ScientificModel"
+MONITORING = ("ServiceMonitor", "PodMonitor", "PrometheusRule")  # of the Prometheus operator
 # kind -> where its objects are; the second part is the plural
 _PLACES = {
     SCIM: ("apis/serving.scientificllm.io/v1alpha1", "scientificmodels"),
@@ -33,6 +34,7 @@ _PLACES = {
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+    **{kind: ("apis/monitoring.coreos.com/v1", f"{kind.lower()}s") for kind in MONITORING},
     "Namespace": ("api/v1", "namespaces"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),

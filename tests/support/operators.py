@@ -19,16 +19,22 @@ import yaml
 from tests.harness.places import ROOT
 from tests.harness.steps import run
 from tests.harness.toolchain import program
-from tests.support.kube import SCIM, Kube, Manifest, RefusedError
+from tests.support.kube import MONITORING, SCIM, Kube, Manifest, RefusedError
 from tests.support.waiting import until
 
 CHART = ROOT / "charts" / "scientificllm-forge"
 STARTS_WITHIN, STOPS_WITHIN = 60.0, 30.0  # seconds
 
 
-def rendered(release: str, *values: str, file: Path | None = None) -> list[Manifest]:
-    """The chart's objects; `values` as of `--set`, `file` as of `--values`. The namespace is named like the release."""
+def rendered(release: str, *values: str, file: Path | None = None, monitored: bool = False) -> list[Manifest]:
+    """The chart's objects; `values` as of `--set`, `file` as of `--values`. The namespace is named like the release.
+
+    `monitored`: as on a cluster that has the Prometheus operator's definitions.
+    """
     command: list[str | Path] = [program("helm"), "template", release, CHART, "--namespace", release]
+    command += [
+        word for kind in MONITORING if monitored for word in ("--api-versions", f"monitoring.coreos.com/v1/{kind}")
+    ]
     command += [word for value in values for word in ("--set", value)]
     command += ["--values", file] if file else []
     return [manifest for manifest in yaml.safe_load_all(run(command)) if manifest]

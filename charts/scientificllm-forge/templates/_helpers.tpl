@@ -26,9 +26,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Whether the cluster knows ServiceMonitors; empty: no. */}}
-{{- define "forge.hasServiceMonitor" -}}
-{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/ServiceMonitor" }}true{{ end -}}
+{{/* Whether the cluster knows this kind of the Prometheus operator; empty: no. A dict of `kind` and `root`. */}}
+{{- define "forge.monitoring" -}}
+{{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}true{{ end -}}
 {{- end }}
 
 {{/* Call with a dict of `image` and `root`. */}}

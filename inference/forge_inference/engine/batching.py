@@ -54,6 +54,7 @@ class BatchingEngine:
         self._serving: Serving | None = None
         self._loaded: Loaded | None = None
         self._answers: dict[Job, Answer] = {}
+        self._steps = self._stepped = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -76,7 +77,13 @@ class BatchingEngine:
     def load(self) -> Load:
         used = self._serving.batches.used() if self._loaded and self._serving else 0.0
         running = {job.request.adapter or "" for job in list(self._answers) if job.request.adapter is not None}
-        return replace(self._line.load(), cache_used=used, adapters_running=tuple(sorted(running)))
+        return replace(
+            self._line.load(),
+            cache_used=used,
+            adapters_running=tuple(sorted(running)),
+            steps=self._steps,
+            stepped=self._stepped,
+        )
 
     def stop(self) -> None:
         self._line.end(NotReady("the server is stopping"))
@@ -203,6 +210,7 @@ class BatchingEngine:
             self._ready().batches.reset(Overloaded(why, retry_after=1))
             torch.cuda.empty_cache()
             return
+        self._steps, self._stepped = self._steps + bool(stepped), self._stepped + stepped
         if not stepped:
             self._line.wait(_IDLE)
 

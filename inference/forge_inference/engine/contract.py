@@ -139,6 +139,8 @@ class Load:
     max_queue: int
     cache_used: float = 0.0  # the part of the cache for keys and values that holds something, 0 to 1
     adapters_running: tuple[str, ...] = ()  # names that running requests use
+    steps: int = 0  # of the batch, since the start
+    stepped: int = 0  # prompts over all steps
 
 
 class Engine(Protocol):

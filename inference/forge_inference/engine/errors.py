@@ -1,4 +1,7 @@
-"""What can go wrong with a request, and with a start. The web room maps these to status codes."""
+"""What can go wrong with a request, and with a start. The web room maps these to status codes.
+
+All of them can be pickled: with several workers they cross from process to process.
+"""
 
 
 class EngineError(Exception):
@@ -13,8 +16,11 @@ class Overloaded(EngineError):
     """The queue is full. `retry_after` is a guess in seconds."""
 
     def __init__(self, message: str, retry_after: float) -> None:
-        super().__init__(message)
+        super().__init__(message, retry_after)
         self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class PromptTooLong(EngineError):
@@ -41,5 +47,8 @@ class LoadError(EngineError):
     """Nothing can be served. `reason` is a word of docs/architecture.md, "Last words"."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(reason, message)
         self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[1])

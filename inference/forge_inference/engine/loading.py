@@ -66,7 +66,7 @@ def load(sources: Sources) -> Weights:
             plan = sources.plan or plans.choose(device, base, quantization)
             _must_run_on(device, base, quantization, plan)
         with _step(f"loading the base model on {device}"):
-            tokenizer = AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
+            tokenizer = tokenizer_of(sources)
             model, found = AutoModelForCausalLM.from_pretrained(
                 sources.base_model,
                 dtype=getattr(torch, quantization.compute_dtype),
@@ -105,6 +105,10 @@ def load(sources: Sources) -> Weights:
             f"Base model {sources.base_model_uri}: tokenizer.json has tokens beyond the {rows} rows of the embedding.",
         )
     return Weights(model, tokenizer, base, adapter, adapters, plan, quantization, device)
+
+
+def tokenizer_of(sources: Sources) -> Any:
+    return AutoTokenizer.from_pretrained(sources.base_model, **_LOCAL)
 
 
 def _quantization(base: Base, sources: Sources) -> Quantization:

@@ -2,16 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from forge_inference.engine.contract import MOST_ADAPTERS, Chunk, Load
+from forge_inference.engine.contract import Chunk, Engine
 from forge_inference.engine.errors import EngineError
+from forge_inference.telemetry.collectors import EngineCollector, GpuCollector
 from forge_inference.telemetry.gpu import Gpus
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -21,9 +20,10 @@ _RECENT = 1000  # requests over which percentiles and the error rate are told
 
 
 class Metrics:
-    """`load` tells how busy the engine is."""
+    """`model`: its name."""
 
-    def __init__(self, model: str, load: Callable[[], Load], gpus: Gpus) -> None:
+    def __init__(self, model: str, engine: Engine, gpus: Gpus) -> None:
+        self._engine, self._gpus = engine, gpus
         self._started = time.monotonic()
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
         self.registry = CollectorRegistry()
@@ -44,23 +44,10 @@ class Metrics:
             )
         }
         self._lately: dict[str, deque[float]] = {kind: deque(maxlen=_RECENT) for kind in self._times}
-        # The names after a colon are those of the Gateway API Inference Extension's model server protocol.
-        for name in ("forge_requests_waiting", "vllm:num_requests_waiting"):
-            self._gauge(name, "Prompts in the queue.", lambda: load().waiting)
-        for name in ("forge_requests_running", "vllm:num_requests_running"):
-            self._gauge(name, "Prompts that are being answered.", lambda: load().running)
-        for name in ("forge_cache_used_ratio", "vllm:kv_cache_usage_perc"):
-            self._gauge(
-                name, "The part of the cache for keys and values that holds something.", lambda: load().cache_used
-            )
-        self._gauge("forge_uptime_seconds", "Since the process started.", self.uptime)
-        info = Gauge("forge_model_info", "What is served.", ("model",), registry=self.registry)
-        info.labels(model).set(1)
-        self.registry.register(_GpuCollector(gpus))
-        self.registry.register(_AdapterCollector(model, load))
-
-    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        Gauge(name, text, registry=self.registry).set_function(read)
+        uptime = Gauge("forge_uptime_seconds", "Since the process started.", registry=self.registry)
+        uptime.set_function(self.uptime)
+        self.registry.register(EngineCollector(model, engine))
+        self.registry.register(GpuCollector(gpus))
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """One HTTP request. `route` is its template, never its path."""
@@ -114,9 +101,36 @@ class Metrics:
             **{f"{kind}_ms": _percentiles(sorted(lately)) for kind, lately in self._lately.items()},
         }
 
+    def detail(self) -> dict[str, Any]:
+        """What /metrics has for Prometheus, for people: the summary, and counts since the process started."""
+        load, loaded = self._engine.load(), self._engine.loaded()
+        return {
+            **self.summary(),
+            "plan": loaded.plan if loaded else None,
+            "device": loaded.device if loaded else None,
+            "waiting": load.waiting,
+            "running": load.running,
+            "max_queue": load.max_queue,
+            "cache_used": round(load.cache_used, 3),
+            "mean_batch": round(load.stepped / load.steps, 2) if load.steps else None,
+            "adapters_loaded": len(self._engine.adapters()),
+            "tokens": _counts(self._tokens, "kind"),
+            "refusals": _counts(self._refusals, "cause"),
+            "gpus": [gpu.as_json() for gpu in self._gpus.read()] or None,
+        }
+
     def text(self) -> bytes:
         """Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _counts(counter: Counter, label: str) -> dict[str, int]:
+    return {
+        sample.labels[label]: int(sample.value)
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
 
 
 def _percentiles(ordered: list[float]) -> dict[str, float | None]:
@@ -126,39 +140,3 @@ def _percentiles(ordered: list[float]) -> dict[str, float | None]:
 def _percentile(ordered: list[float], share: int) -> float | None:
     """Nearest rank, in milliseconds."""
     return round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)] * 1000, 1) if ordered else None
-
-
-class _AdapterCollector(Collector):
-    """Which adapters are at work, as the model server protocol wants it told."""
-
-    def __init__(self, model: str, load: Callable[[], Load]) -> None:
-        self._model, self._load = model, load
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read at each scrape."""
-        names = [name or self._model for name in self._load().adapters_running]
-        labels = ["max_lora", "running_lora_adapters", "waiting_lora_adapters"]
-        family = GaugeMetricFamily("vllm:lora_requests_info", "Adapters of running requests.", labels=labels)
-        family.add_metric([str(MOST_ADAPTERS), ",".join(names), ""], time.time())
-        yield family
-
-
-class _GpuCollector(Collector):
-    def __init__(self, gpus: Gpus) -> None:
-        self._gpus = gpus
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read at each scrape."""
-        names = {
-            "memory_used": "forge_gpu_memory_used_bytes",
-            "memory_total": "forge_gpu_memory_total_bytes",
-            "utilization": "forge_gpu_utilization_percent",
-            "temperature": "forge_gpu_temperature_celsius",
-            "power": "forge_gpu_power_watts",
-        }
-        found = self._gpus.read()
-        for field, name in names.items() if found else ():
-            family = GaugeMetricFamily(name, f"NVML: {field.replace('_', ' ')}.", labels=["gpu"])
-            for gpu in found:
-                family.add_metric([str(gpu.index)], getattr(gpu, field))
-            yield family

@@ -88,9 +88,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     @app.get("/api/v1/metrics")
     async def metrics() -> dict[str, Any]:
         """Numbers for people; the admin port's /metrics is for Prometheus."""
-        load = parts.engine.load()
-        busy = {"waiting": load.waiting, "running": load.running, "max_queue": load.max_queue}
-        return {**parts.metrics.summary(), **busy, "gpus": [gpu.as_json() for gpu in parts.gpus.read()] or None}
+        return parts.metrics.detail()
 
     return app
 

@@ -17,8 +17,8 @@ def service_account(model: Model) -> Manifest:
 
 
 def network_policy(model: Model, settings: Settings) -> Manifest:
-    """Everyone may ask the model; only the operator may read its admin port."""
-    operator = {"matchLabels": {"kubernetes.io/metadata.name": settings.operator_namespace}}
+    """Everyone may ask the model; only the operator and Prometheus may reach its admin port."""
+    admitted = dict.fromkeys((settings.operator_namespace, *settings.metrics_namespaces))
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -28,7 +28,10 @@ def network_policy(model: Model, settings: Settings) -> Manifest:
             "ingress": [
                 {"ports": [{"port": HTTP_PORT, "protocol": "TCP"}]},
                 {
-                    "from": [{"namespaceSelector": operator}],
+                    "from": [
+                        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+                        for name in admitted
+                    ],
                     "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}],
                 },
             ],

@@ -32,7 +32,7 @@ GENERATE = "/api/v1/generate"
 @pytest.fixture
 def parts() -> Parts:
     engine, gpus = ScriptedEngine(), Gpus()
-    return Parts(engine, Metrics("hbb", engine.load, gpus), gpus, "hbb")
+    return Parts(engine, Metrics("hbb", engine, gpus), gpus, "hbb")
 
 
 @pytest.fixture

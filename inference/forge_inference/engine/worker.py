@@ -1,0 +1,127 @@
+"""One process with an engine of its own, at the far end of a wire; `workers.py` is the near end."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+from forge_inference.engine.contract import Checkpoint, Engine, Load, Loaded
+from forge_inference.engine.errors import EngineError, EngineFailed
+
+logger = logging.getLogger(__name__)
+
+LOOK = 0.1  # seconds between two looks at the engine's state
+BEAT = 10  # looks after which the state is told although it is the same
+
+
+@dataclass(frozen=True)
+class State:
+    """What the engine says of itself."""
+
+    alive: bool
+    failure: Exception | None
+    loaded: Loaded | None
+    load: Load
+    adapters: Mapping[str, Checkpoint]
+    tokenizer: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Call this method of the engine. `number` stands on all that is told of it."""
+
+    number: int
+    method: Literal["generate", "score", "tokenize", "load_adapter", "unload_adapter"]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Nobody waits for this any more."""
+
+    number: int
+
+
+def work(wire: Connection, make: Callable[[], Engine], begin: Callable[[], None]) -> None:
+    """The process: an engine that does what comes over the wire, until the wire ends or brings None."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all processes; the near end says when to end
+    begin()
+    engine = make()
+    asyncio.run(_Worker(wire, engine).run())
+    engine.stop()
+
+
+class _Worker:
+    def __init__(self, wire: Connection, engine: Engine) -> None:
+        self._wire, self._engine = wire, engine
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Ask | Drop | None]()
+        threading.Thread(target=_read, args=(self._wire, loop, inbox), daemon=True).start()
+        self._engine.start()
+        telling = asyncio.create_task(self._tell())
+        while (word := await inbox.get()) is not None:
+            if isinstance(word, Drop):
+                if task := self._tasks.pop(word.number, None):
+                    task.cancel()
+            else:
+                self._tasks[word.number] = asyncio.create_task(self._do(word))
+        for task in (telling, *self._tasks.values()):
+            task.cancel()
+
+    async def _tell(self) -> None:
+        """The state, when it has changed and as a sign of life."""
+        last, same = None, 0
+        while True:
+            state = self._state()
+            same = same + 1 if state == last else 0
+            if same % BEAT == 0:
+                self._send(0, state)
+            last = state
+            await asyncio.sleep(LOOK)
+
+    def _state(self) -> State:
+        engine = self._engine
+        loaded = engine.loaded()
+        tokenizer = engine.tokenizer_info() if loaded and not engine.failure() else {}
+        return State(engine.alive(), engine.failure(), loaded, engine.load(), dict(engine.adapters()), tokenizer)
+
+    async def _do(self, ask: Ask) -> None:
+        try:
+            if ask.method == "generate":
+                async for chunk in self._engine.generate(*ask.arguments):
+                    self._send(ask.number, chunk)
+            else:
+                answer = await getattr(self._engine, ask.method)(*ask.arguments)
+                if ask.method.endswith("adapter"):  # what is loaded is known before the answer is
+                    self._send(0, self._state())
+                self._send(ask.number, answer)
+        except EngineError as error:
+            self._send(ask.number, error)
+        except Exception as error:
+            logger.exception("%s failed", ask.method)
+            self._send(ask.number, EngineFailed(f"{type(error).__name__}: {error}"))
+        finally:
+            self._tasks.pop(ask.number, None)
+
+    def _send(self, number: int, news: object) -> None:
+        try:
+            self._wire.send((number, news))
+        except OSError:
+            logger.warning("the near end of the wire is gone")
+
+
+def _read(wire: Connection, loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Ask | Drop | None]") -> None:
+    """The thread that listens."""
+    word: Ask | Drop | None = None
+    try:
+        while (word := wire.recv()) is not None:
+            loop.call_soon_threadsafe(inbox.put_nowait, word)
+    except EOFError:
+        logger.warning("the server has ended")
+    loop.call_soon_threadsafe(inbox.put_nowait, None)
