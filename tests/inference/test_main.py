@@ -36,6 +36,13 @@ def test_a_missing_or_wrong_setting_names_flag_and_variable(
     assert json.loads(log.read_text())["reason"] == "InvalidSettings"
 
 
+def test_a_plan_is_for_a_quantised_base_model() -> None:
+    pair = ["--checkpoint", "/a", "--base-model", "/b"]
+    with pytest.raises(settings.InvalidSettings, match=r"--plan \(FORGE_PLAN\): dequantized is a way"):
+        settings.read([*pair, "--plan", "dequantized", "--quantization", "none"])
+    assert settings.read([*pair, "--plan", "nf4"]).plan == "nf4"
+
+
 def start(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "forge_inference", *words]
     path = os.pathsep.join([str(ROOT / "inference")])
@@ -60,12 +67,14 @@ def test_a_start_that_fails_leaves_last_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path, workers: int) -> None:
     base, adapter = a_real_pair(tmp_path)
     port, admin = free_port(), free_port()
     process = start(
         *("--checkpoint", str(adapter), "--base-model", str(base), "--quantization", "none"),
         *("--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "128"),
+        *("--workers", str(workers)),
     )
 
     def ready() -> bool:

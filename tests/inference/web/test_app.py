@@ -249,6 +249,21 @@ async def test_prometheus_reads_counts_and_no_prompt(admin: httpx.AsyncClient, a
     assert "forge_gpu" not in text or "forge_gpu_memory_total_bytes" in text
 
 
+async def test_people_read_the_same_as_json(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
+    def full(request: Request) -> list[Chunk]:
+        raise Overloaded("full", 3.2)
+
+    await api.post(GENERATE, json={"text": ["x", "y"]})
+    engine.script = full
+    await api.post(GENERATE, json={"text": "x"})
+    found = (await api.get("/api/v1/metrics")).json()
+    assert found["tokens"] == {"prompt": 6, "completion": 6}
+    assert found["refusals"] == {"Overloaded": 1}
+    assert (found["plan"], found["device"], found["adapters_loaded"]) == ("nf4", "cpu", 1)
+    assert found["mean_batch"] is None, "no step was made"
+    assert found["time_to_first_token_ms"]["p50"] is not None
+
+
 async def test_the_documentation_needs_nothing_from_elsewhere(api: httpx.AsyncClient) -> None:
     page = (await api.get("/docs")).text
     found = re.findall(r'(?:src|href)="([^"]+)"', page)

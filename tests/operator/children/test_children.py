@@ -159,6 +159,13 @@ def test_only_the_operators_namespace_reaches_the_admin_port_and_nothing_leaves(
     assert "Egress" in policy["policyTypes"]
 
 
+def test_prometheus_reaches_the_admin_port_from_the_namespaces_that_were_named() -> None:
+    settings = some_settings(operatorNamespace="ops", metricsNamespaces=["monitoring", "ops"])
+    admin = _child("NetworkPolicy", settings)["spec"]["ingress"][1]
+    names = [each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in admin["from"]]
+    assert names == ["ops", "monitoring"]
+
+
 def test_the_url_stands_on_the_deployment() -> None:
     annotations = _child("Deployment", some_settings(clusterDomain="c.example"))["metadata"]["annotations"]
     assert annotations[URL_ANNOTATION] == "http://hbb-expert.lab.svc.c.example"
