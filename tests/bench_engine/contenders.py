@@ -1,11 +1,14 @@
 """Those who are compared: each answers prompts of text with so many new tokens, and tells how many it made."""
 
 import asyncio
+import itertools
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,26 +68,42 @@ async def without_http(base: Path, adapter: Path, *, quantization: str) -> Async
         await asyncio.to_thread(engine.stop)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A process that serves: a client of its API, and the address of its admin port, if it has one."""
+
+    client: httpx.AsyncClient
+    pid: int
+    admin: str = ""
+
+
+@asynccontextmanager
+async def ours_server(base: Path, adapter: Path, *, quantization: str) -> AsyncIterator[Server]:
+    """Our server with its defaults; it serves `base` and `adapter` under these names."""
+    port, admin = free_port(), free_port()
+    command: list[str | Path] = [sys.executable, "-m", "forge_inference", "--checkpoint", adapter, "--base-model", base]
+    command += ["--model-name", "adapter", "--quantization", quantization, "--log-level", "warning"]
+    command += ["--port", str(port), "--admin-port", str(admin), "--request-timeout-seconds", "600"]
+    url = f"http://127.0.0.1:{admin}"
+    async with _server(command, f"http://127.0.0.1:{port}", f"{url}/readyz") as server:
+        yield replace(server, admin=url)
+
+
 @asynccontextmanager
 async def ours(
     base: Path, adapter: Path, *, quantization: str, models: Sequence[str] = ("base",)
 ) -> AsyncIterator[Ask]:
     """Our server; requests go round the `models`."""
-    port, admin = free_port(), free_port()
-    command: list[str | Path] = [sys.executable, "-m", "forge_inference", "--checkpoint", adapter, "--base-model", base]
-    command += ["--model-name", "adapter", "--quantization", quantization, "--log-level", "warning"]
-    command += ["--port", str(port), "--admin-port", str(admin), "--request-timeout-seconds", "600"]
-    async with _server(command, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}/readyz") as client:
+    async with ours_server(base, adapter, quantization=quantization) as server:
         for name in models:
             if name not in ("base", "adapter"):
                 load = {"lora_name": name, "lora_path": str(adapter)}
-                (await client.post(f"http://127.0.0.1:{admin}/v1/load_lora_adapter", json=load)).raise_for_status()
-        count = 0
+                (await server.client.post(f"{server.admin}/v1/load_lora_adapter", json=load)).raise_for_status()
+        numbers = itertools.count()
 
         async def ask(text: str, new: int) -> int:
-            nonlocal count
-            count += 1
-            return await _completed(client, {"model": models[count % len(models)], "ignore_eos": True}, text, new)
+            model = models[next(numbers) % len(models)]
+            return await _completed(server.client, {"model": model, "ignore_eos": True}, text, new)
 
         yield ask
 
@@ -95,8 +114,8 @@ async def transformers_serve(base: Path) -> AsyncIterator[Ask]:
     port = free_port()
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(base), "--continuous-batching"]
     command += ["--dtype", "bfloat16", "--port", str(port), "--cb-num-blocks", "512", "--cb-block-size", "128"]
-    async with _server(command, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/v1/models") as client:
-        yield lambda text, new: _completed(client, {"model": str(base)}, text, new)
+    async with _server(command, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/health") as server:
+        yield lambda text, new: _completed(server.client, {"model": str(base)}, text, new)
 
 
 async def _completed(client: httpx.AsyncClient, more: dict[str, Any], text: str, new: int) -> int:
@@ -108,24 +127,24 @@ async def _completed(client: httpx.AsyncClient, more: dict[str, Any], text: str,
 
 
 @asynccontextmanager
-async def _server(command: Sequence[str | Path], url: str, ready: str) -> AsyncIterator[httpx.AsyncClient]:
+async def _server(command: Sequence[str | Path], url: str, ready: str) -> AsyncIterator[Server]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "inference"), "HF_HUB_OFFLINE": "1"}
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would stop the server when it is full
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=said, stderr=said)
     try:
         async with httpx.AsyncClient(base_url=url, timeout=900, limits=httpx.Limits(max_connections=None)) as client:
             async with asyncio.timeout(_START):
                 while not await _is_up(client, ready):
                     if process.returncode is not None:
-                        _, said = await process.communicate()
-                        raise RuntimeError(f"{command[2]} ended before it served: {said.decode()[-2000:]}")
+                        said.seek(0)
+                        raise RuntimeError(f"{command[2]} ended before it served: {said.read().decode()[-2000:]}")
                     await asyncio.sleep(0.2)
-            yield client
+            yield Server(client, process.pid)
     finally:
         if process.returncode is None:
             process.terminate()
-        await process.communicate()
+        await process.wait()
+        said.close()
 
 
 async def _is_up(client: httpx.AsyncClient, ready: str) -> bool:

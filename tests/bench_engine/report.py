@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from tests.bench_engine.overload import Storm
+
 BEGIN, END = "<!-- engine: written by `make bench-engine` -->", "<!-- engine: end -->"
 OURS, LOOP, OURS_BF16 = "ours, NF4", "ours without HTTP, NF4", "ours, bfloat16"
 SERVE, LOCK = "transformers serve --continuous-batching, bfloat16", "generate behind a lock, bfloat16"
@@ -46,7 +48,7 @@ def promises(table: Table) -> list[tuple[str, bool]]:
     return found
 
 
-def section(tables: list[Table], new: int) -> str:
+def section(tables: list[Table], storm: Storm | None, new: int) -> str:
     """Markdown; the machine is described, never named."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "bitsandbytes"))
     lines = [
@@ -62,6 +64,10 @@ def section(tables: list[Table], new: int) -> str:
         ]
         lines += ["", *(f"* {'kept' if kept else '**not kept**'}: {text}" for text, kept in promises(table))]
         lines += ["", *_plot(table, points)]
+    if storm:
+        lines += ["", "### Ten times more requests than it can answer, for a minute", ""]
+        lines += ["| promised | measured | kept |", "|---|---|---|"]
+        lines += [f"| {what} | {found} | {'yes' if kept else '**no**'} |" for what, found, kept in storm.rows()]
     return "\n".join(lines)
 
 
