@@ -18,7 +18,7 @@ def test_the_server_reads_every_variable_that_the_operator_writes(monkeypatch: p
     model = a_model(
         name="hbb.lab",
         quantization={"method": "none", "computeDtype": "float32"},
-        serving={"maxModelLen": 99, "maxQueue": 3, "requestTimeoutSeconds": 7},
+        serving={"maxModelLen": 99, "maxConcurrency": 5, "maxQueue": 3, "requestTimeoutSeconds": 7},
     )
     written = environment(model)
     for name, value in written.items():
@@ -32,7 +32,7 @@ def test_the_server_reads_every_variable_that_the_operator_writes(monkeypatch: p
         Path("/base/base"),
     )
     assert (found.quantization, found.double_quant, found.compute_dtype) == ("none", False, "float32")
-    assert (found.max_model_len, found.max_queue, found.request_timeout_seconds) == (99, 3, 7)
+    assert (found.max_model_len, found.max_batch, found.max_queue, found.request_timeout_seconds) == (99, 5, 3, 7)
     assert (found.host, found.port, found.admin_port) == ("0.0.0.0", 8000, 8081)
     assert (found.checkpoint_uri, found.base_model_uri) == ("pvc://models/runs/1", "pvc://models/base")
     assert found.termination_log == Path("/dev/termination-log")

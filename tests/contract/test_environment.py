@@ -30,7 +30,8 @@ def test_the_server_reads_the_least_manifest(monkeypatch: pytest.MonkeyPatch) ->
     assert (settings.checkpoint, settings.base_model) == (Path("/checkpoint/runs/1"), Path("/base/base"))
     assert (settings.checkpoint_uri, settings.base_model_uri) == ("pvc://models/runs/1", "pvc://models/base")
     assert (settings.quantization, settings.double_quant, settings.compute_dtype) == ("nf4", True, "bfloat16")
-    assert (settings.max_model_len, settings.max_queue, settings.request_timeout_seconds) == (2048, 64, 120)
+    assert (settings.max_model_len, settings.max_batch, settings.max_queue) == (2048, 32, 64)
+    assert settings.request_timeout_seconds == 120
     assert (settings.host, settings.port, settings.admin_port) == ("0.0.0.0", 8000, 8081)
     assert (str(settings.termination_log), settings.log_format) == ("/dev/termination-log", "json")
 
@@ -41,19 +42,23 @@ def test_the_server_reads_every_field_that_an_author_may_set(monkeypatch: pytest
         checkpoint={"uri": "pvc://a/"},
         baseModel={"uri": "pvc://b/x=1,y+z@2/"},
         quantization={"method": "none", "computeDtype": "float32"},
-        serving={"maxModelLen": 16, "maxQueue": 1, "requestTimeoutSeconds": 1},
+        serving={"maxModelLen": 16, "maxConcurrency": 1, "maxQueue": 1, "requestTimeoutSeconds": 1},
     )
     assert (settings.checkpoint, settings.base_model) == (Path("/checkpoint"), Path("/base/x=1,y+z@2"))
     assert (settings.quantization, settings.double_quant, settings.compute_dtype) == ("none", False, "float32")
-    assert (settings.max_model_len, settings.max_queue, settings.request_timeout_seconds) == (16, 1, 1)
+    assert (settings.max_model_len, settings.max_batch, settings.max_queue) == (16, 1, 1)
+    assert settings.request_timeout_seconds == 1
 
 
-@pytest.mark.parametrize("largest", [{"maxModelLen": 1_048_576, "maxQueue": 10_000, "requestTimeoutSeconds": 3600}])
+@pytest.mark.parametrize(
+    "largest",
+    [{"maxModelLen": 1_048_576, "maxConcurrency": 1024, "maxQueue": 10_000, "requestTimeoutSeconds": 3600}],
+)
 def test_the_largest_values_that_the_api_server_accepts_are_accepted_by_the_server(
     monkeypatch: pytest.MonkeyPatch, largest: dict[str, int]
 ) -> None:
     settings = _read(monkeypatch, serving=largest)
-    assert (settings.max_model_len, settings.max_queue) == (1_048_576, 10_000)
+    assert (settings.max_model_len, settings.max_batch, settings.max_queue) == (1_048_576, 1024, 10_000)
     assert settings.request_timeout_seconds == 3600
 
 

@@ -40,6 +40,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"quantization": {"computeDtype": "int8"}}, ["spec.quantization.computeDtype", "Unsupported value"]),
     ({"serving": {"maxModelLen": 1}}, ["spec.serving.maxModelLen", "greater than or equal to 16"]),
     ({"serving": {"maxQueue": 0}}, ["spec.serving.maxQueue", "greater than or equal to 1"]),
+    ({"serving": {"maxConcurrency": 1025}}, ["spec.serving.maxConcurrency", "less than or equal to 1024"]),
     ({"serving": {"requestTimeoutSeconds": 3601}}, ["requestTimeoutSeconds", "less than or equal to 3600"]),
     ({"relicas": 2}, ['unknown field "spec.relicas"']),
 ]
@@ -67,7 +68,12 @@ def test_every_default_stands_in_the_stored_object(lab: Lab) -> None:
     spec = lab.create()["spec"]
     assert spec["replicas"] == 1
     assert spec["quantization"] == {"method": "nf4", "computeDtype": "bfloat16"}
-    assert spec["serving"] == {"maxModelLen": 2048, "maxQueue": 64, "requestTimeoutSeconds": 120}
+    assert spec["serving"] == {
+        "maxModelLen": 2048,
+        "maxConcurrency": 32,
+        "maxQueue": 64,
+        "requestTimeoutSeconds": 120,
+    }
 
 
 def test_a_plain_method_none_is_accepted(lab: Lab) -> None:

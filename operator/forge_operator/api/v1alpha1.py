@@ -132,6 +132,9 @@ class Serving(_Api):
     max_model_len: int = Field(
         default=2048, ge=16, le=1_048_576, description="Longest prompt and answer together, in tokens."
     )
+    max_concurrency: int = Field(
+        default=32, ge=1, le=1024, description="Requests that one replica answers at once, in one batch."
+    )
     max_queue: int = Field(
         default=64,
         ge=1,

@@ -148,6 +148,7 @@ def environment(model: Model) -> dict[str, str]:
         "FORGE_DOUBLE_QUANT": "true" if quantization.doubles else "false",
         "FORGE_COMPUTE_DTYPE": quantization.compute_dtype,
         "FORGE_MAX_MODEL_LEN": str(serving.max_model_len),
+        "FORGE_MAX_BATCH": str(serving.max_concurrency),
         "FORGE_MAX_QUEUE": str(serving.max_queue),
         "FORGE_REQUEST_TIMEOUT_SECONDS": str(serving.request_timeout_seconds),
         "FORGE_HOST": "0.0.0.0",  # noqa: S104 - the pod's own network; the NetworkPolicy decides who comes in

@@ -10,7 +10,7 @@ from tests.support.models import UID, a_body, a_model
 def test_the_least_manifest_gets_every_documented_default() -> None:
     spec = a_model().spec
     assert (spec.quantization.method, spec.quantization.compute_dtype) == ("nf4", "bfloat16")
-    assert (spec.serving.max_model_len, spec.serving.max_queue) == (2048, 64)
+    assert (spec.serving.max_model_len, spec.serving.max_concurrency, spec.serving.max_queue) == (2048, 32, 64)
     assert (spec.serving.request_timeout_seconds, spec.replicas, spec.profile) == (120, 1, None)
 
 
@@ -80,6 +80,7 @@ def test_double_quantisation_without_nf4_is_refused_with_a_way_out() -> None:
         ({"replicas": 101}, "spec.replicas"),
         ({"serving": {"maxModelLen": 15}}, "spec.serving.maxModelLen"),
         ({"serving": {"maxQueue": 0}}, "spec.serving.maxQueue"),
+        ({"serving": {"maxConcurrency": 1025}}, "spec.serving.maxConcurrency"),
         ({"serving": {"requestTimeoutSeconds": 3601}}, "spec.serving.requestTimeoutSeconds"),
         ({"quantization": {"method": "int8"}}, "spec.quantization.method"),
         ({"profile": "Not A Name"}, "spec.profile"),
