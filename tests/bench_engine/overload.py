@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import httpx
+import aiohttp  # at hundreds of requests a second, httpx would be what is measured
 
 from tests.bench_engine.contenders import Server, ours_server
 from tests.harness.steps import say
@@ -45,8 +47,8 @@ class Storm:
 
 async def measured(base: Path, adapter: Path) -> Storm:
     """A minute and a half on the small model."""
-    async with ours_server(base, adapter, quantization="nf4") as server:
-        storm = Storm(await _capacity(server))
+    async with ours_server(base, adapter, quantization="nf4") as server, _client(server) as client:
+        storm = Storm(await _capacity(client))
         say(f"overload: alone {storm.capacity:.0f} tokens/s")
         rate = storm.capacity / NEW * _TIMES
         storm.memory = (_resident(server.pid), 0.0)
@@ -55,7 +57,7 @@ async def measured(base: Path, adapter: Path) -> Storm:
         start = time.monotonic()
         while (now := time.monotonic() - start) < _STORM:
             while len(asked) < now * rate:
-                asked.append(asyncio.create_task(_one(server, storm, len(asked))))
+                asked.append(asyncio.create_task(_one(client, storm, len(asked))))
             await asyncio.sleep(0.005)
         before_the_end = sum(task.result() for task in asked if task.done())
         storm.goodput = before_the_end / _STORM
@@ -66,41 +68,47 @@ async def measured(base: Path, adapter: Path) -> Storm:
         return storm
 
 
-async def _capacity(server: Server) -> float:
+def _client(server: Server) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(str(server.client.base_url), connector=aiohttp.TCPConnector(limit=0))
+
+
+async def _capacity(client: aiohttp.ClientSession) -> float:
     made, end = 0, time.monotonic() + _CALM
 
-    async def client(number: int) -> None:
+    async def again(number: int) -> None:
         nonlocal made
         while time.monotonic() < end:
-            answer = await _ask(server, number)
+            _, answer = await _ask(client, number)
             if time.monotonic() < end:
-                made += answer.raise_for_status().json()["usage"]["completion_tokens"]
+                made += answer["usage"]["completion_tokens"]
 
-    await asyncio.gather(*map(client, range(_CROWD)))
+    await asyncio.gather(*map(again, range(_CROWD)))
     return made / _CALM
 
 
-async def _one(server: Server, storm: Storm, number: int) -> int:
+async def _one(client: aiohttp.ClientSession, storm: Storm, number: int) -> int:
     start = time.monotonic()
-    answer = await _ask(server, number)
-    if answer.status_code == 429:
+    status, answer = await _ask(client, number)
+    if status == 429:
         storm.refusals.append(time.monotonic() - start)
-    elif answer.status_code >= 500:
+    elif status >= 500:
         storm.failed += 1
-    return int(answer.json()["usage"]["completion_tokens"]) if answer.is_success else 0
+    return int(answer["usage"]["completion_tokens"]) if status == 200 else 0
 
 
-async def _ask(server: Server, number: int) -> httpx.Response:
+async def _ask(client: aiohttp.ClientSession, number: int) -> tuple[int, Mapping[str, Any]]:
     body = {"model": "base", "prompt": f"{number} " + "gene " * 28, "max_tokens": NEW, "temperature": 0}
-    return await server.client.post("/v1/completions", json={**body, "ignore_eos": True})
+    async with client.post("/v1/completions", json={**body, "ignore_eos": True}) as answer:
+        return answer.status, await answer.json()
 
 
 async def _probe(server: Server, storm: Storm) -> None:
-    async with httpx.AsyncClient(base_url=server.admin, timeout=10) as kubelet:
+    async with aiohttp.ClientSession(server.admin) as kubelet:
         while True:
             for path in ("/livez", "/readyz"):
                 start = time.monotonic()
-                (await kubelet.get(path)).raise_for_status()
+                async with kubelet.get(path) as answer:
+                    answer.raise_for_status()
                 storm.probes.append(time.monotonic() - start)
             await asyncio.sleep(0.2)
 
