@@ -5,11 +5,9 @@ import json
 import logging
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 from forge_inference import reload
-from forge_inference.engine.contract import Quantization
 from forge_inference.engine.errors import EngineError, LoadError
 from forge_inference.settings import InvalidSettings, Settings, read
 from forge_inference.telemetry import logs
@@ -40,38 +38,12 @@ def main(words: list[str]) -> int:
 
 
 def _serve(settings: Settings) -> None:
-    logging.getLogger("forge_inference").info("starting")
-    # torch takes seconds to import: what is wrong with the settings was said before.
-    from forge_inference.engine.batching import BatchingEngine
-    from forge_inference.engine.loading import Sources
-    from forge_inference.engine.workers import Workers
+    # What is wrong with the settings was said before these are imported, which takes a while.
+    from forge_inference.build import workers
     from forge_inference.serve import serve
 
-    sources = Sources(
-        checkpoint=settings.checkpoint,
-        base_model=settings.base_model,
-        checkpoint_uri=settings.checkpoint_uri or str(settings.checkpoint),
-        base_model_uri=settings.base_model_uri or str(settings.base_model),
-        quantization=Quantization(
-            settings.quantization,
-            settings.double_quant and settings.quantization == "nf4",
-            settings.compute_dtype,
-        ),
-        plan=None if settings.plan == "auto" else settings.plan,
-    )
-    make = partial(
-        BatchingEngine,
-        sources,
-        max_model_len=settings.max_model_len,
-        max_queue=-(-settings.max_queue // settings.workers),
-        max_batch=settings.max_batch,
-        request_timeout_seconds=settings.request_timeout_seconds,
-    )
-    if settings.workers == 1:
-        asyncio.run(serve(settings, make()))
-        return
-    begin = partial(logs.configure, settings.log_level, settings.log_format)
-    asyncio.run(serve(settings, Workers(make, sources, settings.workers, settings.max_model_len, begin)))
+    logging.getLogger("forge_inference").info("starting")
+    asyncio.run(serve(settings, workers(settings)))
 
 
 def _last_words(log: Path | None, reason: str, message: str, *, status: int) -> int:

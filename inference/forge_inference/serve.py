@@ -1,4 +1,4 @@
-"""Two HTTP servers and one engine in one process, from start to drained end."""
+"""Two HTTP servers in front of the engine, from start to drained end."""
 
 import asyncio
 import contextlib

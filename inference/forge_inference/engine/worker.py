@@ -46,10 +46,10 @@ class Drop:
     number: int
 
 
-def work(wire: Connection, make: Callable[[], Engine], begin: Callable[[], None]) -> None:
+def work(wire: Connection, make: Callable[[], Engine]) -> None:
     """The process: an engine that does what comes over the wire, until the wire ends or brings None."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all processes; the near end says when to end
-    begin()
+    for number in (signal.SIGINT, signal.SIGTERM):  # may be for the whole group; the near end says when to end
+        signal.signal(number, signal.SIG_IGN)
     engine = make()
     asyncio.run(_Worker(wire, engine).run())
     engine.stop()

@@ -1,11 +1,13 @@
-"""Several engines, a process each, as if they were one. For machines outside Kubernetes, where replicas do this."""
+"""The engine as the server sees it: one or several processes with an engine each, as if they were one here.
+
+Answering HTTP and computing in one process would take turns at the interpreter's lock. See
+docs/decisions/2026-11-24-workers-behind-the-engine.md.
+"""
 
 import asyncio
 import itertools
 import logging
-import multiprocessing
 import os
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -14,103 +16,48 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
+import pynvml
+from tokenizers import Tokenizer
 
 from forge_inference.engine.contract import Checkpoint, Chunk, Engine, Load, Loaded, Request, Scored
-from forge_inference.engine.errors import EngineError, EngineFailed, LoadError, NotReady
-from forge_inference.engine.loading import Sources, tokenizer_of
-from forge_inference.engine.worker import Ask, Drop, State, work
+from forge_inference.engine.errors import EngineFailed, LoadError, NotReady, Overloaded
+from forge_inference.engine.wire import END, Call, Far
+from forge_inference.engine.worker import Ask, Drop, State
 
 logger = logging.getLogger(__name__)
 
 _SILENT = 30.0  # seconds without a sign of life of a process that has loaded
-_END = 15.0  # seconds for a process to end
-
-
-class _Call:
-    """What one caller waits for."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Queue[Any]()
-
-    def tell(self, news: object) -> None:
-        """From the thread that listens."""
-        self._loop.call_soon_threadsafe(self._news.put_nowait, news)
-
-    async def next(self) -> Any:
-        """Raises what was told instead."""
-        news = await self._news.get()
-        if isinstance(news, EngineError):
-            raise news
-        return news
-
-
-class _Far:
-    """The near end of one process."""
-
-    def __init__(self, name: str, make: Callable[[], Engine], begin: Callable[[], None]) -> None:
-        spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads
-        self._wire, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=work, args=(theirs, make, begin), name=name, daemon=True)
-        self._theirs = theirs
-        self._sending = threading.Lock()
-        self.calls: dict[int, _Call] = {}
-        self.state: State | None = None
-        self.heard = time.monotonic()
-        self.ended: EngineError | None = None
-
-    def start(self) -> None:
-        self.process.start()
-        self._theirs.close()  # only the process holds it now: its end is ours
-        threading.Thread(target=self._listen, name=f"{self.process.name} listener", daemon=True).start()
-
-    def send(self, word: Ask | Drop | None) -> None:
-        with self._sending:
-            try:
-                self._wire.send(word)
-            except OSError:
-                logger.warning("%s is gone", self.process.name)
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                number, news = self._wire.recv()
-                self.heard = time.monotonic()
-                if number == 0:
-                    self.state = news
-                elif call := self.calls.get(number):
-                    call.tell(news)
-        except (EOFError, OSError):
-            self.process.join(_END)
-            self.ended = EngineFailed(f"{self.process.name} ended with status {self.process.exitcode}")
-            for call in list(self.calls.values()):
-                call.tell(self.ended)
 
 
 class Workers:
     """Implements `contract.Engine`."""
 
     def __init__(
-        self, make: Callable[[], Engine], sources: Sources, count: int, max_model_len: int, begin: Callable[[], None]
+        self, make: Callable[[], Engine], count: int, *, base_model: Path, max_model_len: int, places: int
     ) -> None:
-        """`make` and `begin` run in each of `count` processes and must be picklable. Raises LoadError."""
-        gpus = torch.cuda.device_count()
-        if gpus and count > gpus:
-            raise LoadError(
-                "InvalidSettings", f"--workers (FORGE_WORKERS): {count} engines need a GPU each, and there are {gpus}"
-            )
-        self._gpus, self._sources, self._max_model_len = gpus, sources, max_model_len
-        self._far = [_Far(f"worker {number}", make, begin) for number in range(count)]
+        """`make` runs in each of `count` processes and must be picklable.
+
+        `places`: requests that one process takes, those that wait there included. Raises LoadError.
+        """
+        self._gpus = _gpus() if count > 1 else []
+        if self._gpus and count > len(self._gpus):
+            have = f"{count} engines need a GPU each, and there are {len(self._gpus)}"
+            raise LoadError("InvalidSettings", f"--workers (FORGE_WORKERS): {have}")
+        self._base_model, self._max_model_len, self._places = base_model, max_model_len, places
+        self._far = [Far(f"worker {number}", make) for number in range(count)]
         self._numbers = itertools.count(1)
+        self._seconds = 1.0  # from a request's arrival to its end, lately
         self._stopping = False
 
     def start(self) -> None:
         threads = max(1, len(os.sched_getaffinity(0)) // len(self._far))
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(self._gpus)))).split(",")
         for number, far in enumerate(self._far):
-            own = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
-            with _environment(own | ({"CUDA_VISIBLE_DEVICES": visible[number]} if self._gpus else {})):
+            own = {}
+            if len(self._far) > 1:
+                own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(threads))
+            if self._gpus:
+                own["CUDA_VISIBLE_DEVICES"] = self._gpus[number]
+            with _environment(own):
                 far.start()
 
     def alive(self) -> bool:
@@ -123,8 +70,6 @@ class Workers:
         )
 
     def failure(self) -> Exception | None:
-        if self._stopping:
-            return None
         told = (far.state.failure for far in self._far if far.state)
         return next(filter(None, (*told, *(far.ended for far in self._far))), None)
 
@@ -151,13 +96,13 @@ class Workers:
         for far in self._far:
             far.send(None)
         for far in self._far:
-            far.process.join(_END)
+            far.process.join(END)
             if far.process.is_alive():
-                logger.warning("%s did not end within %.0f s and is killed", far.process.name, _END)
+                logger.warning("%s did not end within %.0f s and is killed", far.process.name, END)
                 far.process.kill()
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        async with self._asked(self._least_busy(), "generate", request) as call:
+        async with self._place() as far, self._asked(far, "generate", request) as call:
             while True:
                 chunk = await call.next()
                 yield chunk
@@ -165,7 +110,7 @@ class Workers:
                     return
 
     async def score(self, request: Request) -> tuple[Scored, ...]:
-        async with self._asked(self._least_busy(), "score", request) as call:
+        async with self._place() as far, self._asked(far, "score", request) as call:
             return tuple(await call.next())
 
     async def tokenize(self, request: Request) -> list[int]:
@@ -174,7 +119,7 @@ class Workers:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         self._ready()
-        return str(self._tokenizer.decode(list(tokens)))
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
 
     def tokenizer_info(self) -> dict[str, object]:
         return dict(self._ready().tokenizer)
@@ -203,16 +148,16 @@ class Workers:
         if refused := [each for each in done.values() if isinstance(each, BaseException)]:
             raise refused[0]
 
-    async def _everywhere(self, method: Any, *arguments: object) -> dict[_Far, BaseException | None]:
-        async def one(far: _Far) -> None:
+    async def _everywhere(self, method: Any, *arguments: object) -> dict[Far, BaseException | None]:
+        async def one(far: Far) -> None:
             async with self._asked(far, method, *arguments) as call:
                 await call.next()
 
         return dict(zip(self._far, await asyncio.gather(*map(one, self._far), return_exceptions=True), strict=True))
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return tokenizer_of(self._sources)
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_file(str(self._base_model / "tokenizer.json"))
 
     def _ready(self) -> State:
         if failure := self.failure():
@@ -222,13 +167,28 @@ class Workers:
             raise NotReady("the server is stopping" if self._stopping else "the model is being loaded")
         return state
 
-    def _least_busy(self) -> _Far:
+    def _least_busy(self) -> Far:
         self._ready()
-        return min(self._far, key=lambda far: len(far.calls))
+        return min(self._far, key=lambda far: far.taken)
 
     @asynccontextmanager
-    async def _asked(self, far: _Far, method: Any, *arguments: object) -> AsyncIterator[_Call]:
-        number, call = next(self._numbers), _Call()
+    async def _place(self) -> AsyncIterator[Far]:
+        """Where there is most room. Raises Overloaded before anything is done for the request."""
+        far, start = self._least_busy(), time.monotonic()
+        if far.taken >= self._places:
+            raise Overloaded(
+                f"{far.taken} requests wait or run already; try again later", retry_after=max(1.0, self._seconds / 2)
+            )
+        far.taken += 1
+        try:
+            yield far
+            self._seconds = 0.9 * self._seconds + 0.1 * (time.monotonic() - start)
+        finally:
+            far.taken -= 1
+
+    @asynccontextmanager
+    async def _asked(self, far: Far, method: Any, *arguments: object) -> AsyncIterator[Call]:
+        number, call = next(self._numbers), Call()
         far.calls[number] = call
         far.send(Ask(number, method, arguments))
         if far.ended:  # between the choice and the call
@@ -238,6 +198,17 @@ class Workers:
         finally:
             del far.calls[number]
             far.send(Drop(number))
+
+
+def _gpus() -> list[str]:
+    """As CUDA names them; without torch, which only the processes need."""
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return visible.split(",")
+    try:
+        pynvml.nvmlInit()
+        return [str(number) for number in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []
 
 
 @contextmanager

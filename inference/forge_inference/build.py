@@ -1,0 +1,51 @@
+"""The engine that the settings ask for."""
+
+from functools import partial
+
+from forge_inference.engine.contract import Engine, Quantization
+from forge_inference.engine.workers import Workers
+from forge_inference.settings import Settings
+from forge_inference.telemetry import logs
+
+
+def workers(settings: Settings) -> Workers:
+    """Processes with an engine each. Raises LoadError."""
+    return Workers(
+        partial(engine, settings),
+        settings.workers,
+        base_model=settings.base_model,
+        max_model_len=settings.max_model_len,
+        places=settings.max_batch + _share(settings),
+    )
+
+
+def engine(settings: Settings) -> Engine:
+    """In each worker's process: torch is imported there and nowhere else."""
+    from forge_inference.engine.batching import BatchingEngine
+    from forge_inference.engine.loading import Sources
+
+    logs.configure(settings.log_level, settings.log_format)
+    sources = Sources(
+        checkpoint=settings.checkpoint,
+        base_model=settings.base_model,
+        checkpoint_uri=settings.checkpoint_uri or str(settings.checkpoint),
+        base_model_uri=settings.base_model_uri or str(settings.base_model),
+        quantization=Quantization(
+            settings.quantization,
+            settings.double_quant and settings.quantization == "nf4",
+            settings.compute_dtype,
+        ),
+        plan=None if settings.plan == "auto" else settings.plan,
+    )
+    return BatchingEngine(
+        sources,
+        max_model_len=settings.max_model_len,
+        max_queue=_share(settings),
+        max_batch=settings.max_batch,
+        request_timeout_seconds=settings.request_timeout_seconds,
+    )
+
+
+def _share(settings: Settings) -> int:
+    """Requests that may wait in one worker."""
+    return -(-settings.max_queue // settings.workers)
