@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,23 @@ from tests.harness.errors import HarnessError, NoClusterError
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", type=Path, help="run the cluster tests on this cluster instead of kind")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make what the chosen tests need before the first of them.
+
+    Cold it takes tens of minutes: a person shall see how far it is, and no test's time limit is for it.
+    """
+    if session.config.option.collectonly:
+        return
+    needed = {mark.name for item in session.items for mark in item.iter_markers()}
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    # What cannot be made is told by the fixtures, of the tests that need it.
+    with capture.global_and_fixture_disabled(), suppress(HarnessError):
+        if "controlplane" in needed:
+            controlplane.prepare()
+        if "cluster" in needed:
+            backends.ensure(session.config.getoption("--kubeconfig"))
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,8 @@ def test_a_model_is_served_through_its_service(lab: Lab, kube: Kube) -> None:
     lab.awaits("Progressing", "True", "RolledOut", "genes")
     status = lab.model("genes")["status"]
     assert status["checkpoint"]["rank"] == 4
-    assert status["checkpoint"]["quantization"] == "nf4/bfloat16"
+    # Of a CPU without kernels for bfloat16 the status says what is computed there instead.
+    assert status["checkpoint"]["quantization"] in ("nf4/bfloat16", "nf4/float32")
     with forwarded(kube, lab.namespace, "service/genes", 80) as url:
         body = {"text": "gene", "max_new_tokens": 12}
         tuned = httpx.post(f"{url}/api/v1/generate", json=body, timeout=60).raise_for_status().json()

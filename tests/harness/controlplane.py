@@ -39,20 +39,28 @@ class ControlPlane:
     audit_log: Path
 
 
+# Program to the flag by which kwokctl is told of it.
+_PROGRAMS = {
+    "etcd": "--etcd-binary",
+    "kube-apiserver": "--kube-apiserver-binary",
+    "kube-controller-manager": "--kube-controller-manager-binary",
+    "kube-scheduler": "--kube-scheduler-binary",
+    "kwok": "--kwok-controller-binary",
+}
+
+
+def prepare() -> None:
+    """Build what a control plane consists of, if it was not built yet."""
+    programs(*_PROGRAMS, "kwokctl", "kubectl")
+
+
 def start(name: str, kubeconfig: Path) -> ControlPlane:
     """Start a control plane of this name, or return the one that runs already."""
     kwokctl = _kwokctl()
     plane = ControlPlane(name, kubeconfig, Path.home() / ".kwok" / "clusters" / name / "logs" / "audit.log")
     if name in run([kwokctl, "get", "clusters"]).split() and kubeconfig.exists():
         return plane
-    binaries = programs("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
-    flags = {
-        "etcd": "--etcd-binary",
-        "kube-apiserver": "--kube-apiserver-binary",
-        "kube-controller-manager": "--kube-controller-manager-binary",
-        "kube-scheduler": "--kube-scheduler-binary",
-        "kwok": "--kwok-controller-binary",
-    }
+    binaries = programs(*_PROGRAMS)
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)
     with step(f"starting the control plane {name}"), tempfile.TemporaryDirectory() as scratch:
         policy = Path(scratch) / "audit.yaml"
@@ -78,7 +86,7 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
             for program in ("kube-controller-manager", "kube-scheduler"):
                 command += ["--extra-args", f"{program}={argument}"]
         for program, path in binaries.items():
-            command += [flags[program], path]
+            command += [_PROGRAMS[program], path]
         # Go's collector at its default takes a quarter of the two cores when many objects are written.
         run(command, timeout=180, env={"GOGC": "400"})
         run([_kubectl(), "--kubeconfig", kubeconfig, "apply", "-f", "-"], stdin=json.dumps(_node()).encode())

@@ -62,7 +62,7 @@ def load(sources: Sources) -> Weights:
         with _step("checking files"):
             base = base_room.read(sources.base_model, sources.base_model_uri)
             adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
-            quantization = _quantization(base, sources)
+            quantization = plans.arithmetic(device, _quantization(base, sources))
             plan = sources.plan or plans.choose(device, base, quantization)
             _must_run_on(device, base, quantization, plan)
         with _step(f"loading the base model on {device}"):

@@ -1,6 +1,7 @@
 """How to compute with a quantised base model, chosen from the hardware."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,10 +17,25 @@ logger = logging.getLogger(__name__)
 _ROOM = 0.5  # of the accelerator's free memory; the rest is for the cache and the arithmetic
 
 
+def arithmetic(device: torch.device, wanted: Quantization) -> Quantization:
+    """As wanted, but in float32 on a CPU without kernels for the wanted format.
+
+    What torch does there instead is up to ten times slower, and rounds more.
+    """
+    if device.type != "cpu" or wanted.compute_dtype == "float32":
+        return wanted
+    onednn: Any = torch.ops.mkldnn  # torch has no public name for what it knows of this CPU
+    short = {"bfloat16": onednn._is_mkldnn_bf16_supported, "float16": onednn._is_mkldnn_fp16_supported}  # noqa: SLF001
+    if short[wanted.compute_dtype]():
+        return wanted
+    logger.info("this CPU has no fast %s arithmetic: computing in float32", wanted.compute_dtype)
+    return replace(wanted, compute_dtype="float32")
+
+
 def choose(device: torch.device, base: Base, quantization: Quantization) -> Plan:
     """Four bits where they are fast or nothing else fits, else the numbers that they stand for.
 
-    bitsandbytes' CPU kernel is fast with AVX512_BF16 and 33 times slower than bfloat16 without.
+    bitsandbytes' CPU kernel is fast with AVX512_BF16, and without it several times slower than full numbers.
     """
     if quantization.method == "none":
         return "plain"

@@ -111,7 +111,8 @@ class Quantization(_Api):
     )
     compute_dtype: Literal["bfloat16", "float16", "float32"] = Field(
         default="bfloat16",
-        description="Number format of the arithmetic. float16 is for GPUs without bfloat16; float32 is slow.",
+        description="Number format of the arithmetic. float16 is for GPUs without bfloat16; float32 is slow on GPUs."
+        " A CPU without kernels for the format computes in float32; status.checkpoint.quantization says so.",
     )
 
     @property

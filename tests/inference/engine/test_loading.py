@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from forge_inference.checkpoint.base import Base
 from forge_inference.checkpoint.headers import Tensor
+from forge_inference.engine import plans
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Request
 from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
@@ -100,6 +102,19 @@ def test_four_bits_on_a_cpu_need_layers_of_certain_sizes() -> None:
     for out, into in ((33, 64), (32, 96)):
         with pytest.raises(LoadError, match=f"up_proj has {out} x {into} weights"):
             _must_run_on(cpu, base(out, into), NF4, "nf4")
+
+
+def test_numbers_are_of_a_format_that_the_processor_computes_fast(make: Make) -> None:
+    features = Path("/proc/cpuinfo").read_text()
+    fast = any(feature in features for feature in ("avx512bw", "avx_ne_convert", " bf16"))
+    engine = make(quantization=replace(PLAIN, compute_dtype="bfloat16"))
+    loaded, serving = engine.loaded(), engine._serving
+    assert loaded is not None
+    assert serving is not None
+    assert loaded.quantization.compute_dtype == ("bfloat16" if fast else "float32")
+    assert serving.weights.model.dtype == getattr(torch, loaded.quantization.compute_dtype)
+    half = replace(PLAIN, compute_dtype="float16")
+    assert plans.arithmetic(torch.device("cuda"), half) == half
 
 
 def test_a_base_model_that_is_stored_in_four_bits_already_is_served_as_it_is(
