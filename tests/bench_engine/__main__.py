@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.report import write_section
 from tests.bench_engine import models, overload, report
-from tests.bench_engine.contenders import Ask, locked, ours, transformers_serve, without_http
+from tests.bench_engine.contenders import Ask, llama_cpp, locked, ours, transformers_serve, without_http
 from tests.bench_engine.report import Point, Table
 from tests.harness.places import ROOT
 from tests.harness.steps import say
@@ -46,18 +46,21 @@ async def _measured(name: str, contender: Contender, points: list[Point]) -> dic
     return found
 
 
-def contenders(base: Path, adapter: Path) -> dict[str, Contender]:
-    """Name to who is measured; the names are the table's rows."""
+def contenders(base: Path, adapter: Path, gguf: Path | None) -> dict[str, Contender]:
+    """Name to who is measured; the names are the table's rows. `gguf`: the same model for llama.cpp."""
     four = [f"adapter-{number}" for number in range(3)]
-    return {
+    found: dict[str, Contender] = {
         report.OURS: lambda: ours(base, adapter, quantization="nf4"),
         report.LOOP: lambda: without_http(base, adapter, quantization="nf4"),
-        report.OURS_BF16: lambda: ours(base, adapter, quantization="none"),
+        report.OURS_FULL: lambda: ours(base, adapter, quantization="none"),
         report.SERVE: lambda: transformers_serve(base),
         report.LOCK: lambda: locked(base),
         report.ONE: lambda: ours(base, adapter, quantization="nf4", models=["adapter"]),
         report.FOUR: lambda: ours(base, adapter, quantization="nf4", models=["adapter", *four]),
     }
+    if gguf:
+        found[report.LLAMA] = lambda: llama_cpp(gguf)
+    return found
 
 
 async def _run(only: list[str], points: list[Point]) -> tuple[list[Table], overload.Storm | None]:
@@ -67,7 +70,8 @@ async def _run(only: list[str], points: list[Point]) -> tuple[list[Table], overl
         storm = await overload.measured(*next(iter(pairs.values()))) if not only or "overload" in only else None
         for name, (base, adapter) in pairs.items():
             rows = {}
-            for contender, make in contenders(base, adapter).items():
+            gguf = models.GGUF if name == models.SMALL else None
+            for contender, make in contenders(base, adapter, gguf).items():
                 if not only or any(word in contender for word in only):
                     rows[contender] = await _measured(f"{name}, {contender}", make, points)
             if rows:

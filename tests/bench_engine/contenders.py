@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests.bench_engine import machine
 from tests.harness.places import ROOT
 from tests.inference.test_main import free_port
 
@@ -23,12 +24,12 @@ _START = 180.0  # seconds for a server to load its model
 
 @asynccontextmanager
 async def locked(base: Path) -> AsyncIterator[Ask]:
-    """`generate` of transformers behind a lock, in bfloat16: what many a lab runs."""
+    """`generate` of transformers behind a lock: what many a lab runs."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, machine.DTYPE)).eval()
     one_at_a_time = threading.Lock()
 
     def answer(text: str, new: int) -> int:
@@ -110,12 +111,22 @@ async def ours(
 
 @asynccontextmanager
 async def transformers_serve(base: Path) -> AsyncIterator[Ask]:
-    """`transformers serve --continuous-batching`, in bfloat16."""
+    """`transformers serve --continuous-batching`."""
     port = free_port()
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(base), "--continuous-batching"]
-    command += ["--dtype", "bfloat16", "--port", str(port), "--cb-num-blocks", "512", "--cb-block-size", "128"]
+    command += ["--dtype", machine.DTYPE, "--port", str(port), "--cb-num-blocks", "512", "--cb-block-size", "128"]
     async with _server(command, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/health") as server:
         yield lambda text, new: _completed(server.client, {"model": str(base)}, text, new)
+
+
+@asynccontextmanager
+async def llama_cpp(gguf: Path) -> AsyncIterator[Ask]:
+    """llama.cpp's server, with room for as many at once."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench_engine.llama_cpp", str(gguf), str(port)]
+    async with _server(command, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/health") as server:
+        more = {"ignore_eos": True, "cache_prompt": False}
+        yield lambda text, new: _completed(server.client, more, text, new)
 
 
 async def _completed(client: httpx.AsyncClient, more: dict[str, Any], text: str, new: int) -> int:
@@ -128,7 +139,7 @@ async def _completed(client: httpx.AsyncClient, more: dict[str, Any], text: str,
 
 @asynccontextmanager
 async def _server(command: Sequence[str | Path], url: str, ready: str) -> AsyncIterator[Server]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "inference"), "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'inference'}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "1"}
     said = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would stop the server when it is full
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=said, stderr=said)
     try:

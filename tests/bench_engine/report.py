@@ -1,17 +1,18 @@
 """Speeds as a table and a plot, beside what was promised."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from tests.bench_engine import machine
 from tests.bench_engine.overload import Storm
 
 BEGIN, END = "<!-- engine: written by `make bench-engine` -->", "<!-- engine: end -->"
-OURS, LOOP, OURS_BF16 = "ours, NF4", "ours without HTTP, NF4", "ours, bfloat16"
-SERVE, LOCK = "transformers serve --continuous-batching, bfloat16", "generate behind a lock, bfloat16"
+OURS, LOOP, OURS_FULL = "ours, NF4", "ours without HTTP, NF4", f"ours, {machine.DTYPE}"
+SERVE, LOCK = f"transformers serve --continuous-batching, {machine.DTYPE}", f"generate behind a lock, {machine.DTYPE}"
 ONE, FOUR = "ours, NF4, one adapter", "ours, NF4, four adapters mixed"
+LLAMA = "llama.cpp's server, Q4_1 (for information)"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def section(tables: list[Table], storm: Storm | None, new: int) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "bitsandbytes"))
     lines = [
         f"New tokens a second, over all who ask at once; {new} new tokens each, greedy. {datetime.now(UTC):%Y-%m-%d},"
-        f" {os.cpu_count()} cores of a CPU with AVX512_BF16, {versions}. Command: `make bench-engine`.",
+        f" {machine.described()}, {versions}. Command: `make bench-engine`.",
+        f"NF4 is computed {machine.NF4}.",
     ]
     for table in tables:
         points = list(next(iter(table.rows.values())))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from forge_inference.engine.contract import Engine
-from forge_inference.engine.errors import EngineError, EngineFailed
+from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
 from forge_inference.engine.worker import Ask, Drop, State, work
 
 logger = logging.getLogger(__name__)
@@ -79,12 +79,16 @@ class Far:
             if self._leaving:
                 return
             self.process.join(END)
-            self.ended = EngineFailed(_last_words(self.process.name, self.process.exitcode))
+            self.ended = _why(self.process.name, self.process.exitcode)
             for call in list(self.calls.values()):
-                call.tell(self.ended)
+                call.tell(EngineFailed(str(self.ended)))
 
 
-def _last_words(name: str, status: int | None) -> str:
-    if status == -signal.SIGKILL:
-        return f"{name} was killed, as the kernel does when memory is short"
-    return f"{name} ended with status {status}; its log says why"
+def _why(name: str, status: int | None) -> EngineError:
+    if status == -signal.SIGKILL:  # the kernel kills the largest process of a container, not its first
+        return LoadError(
+            "OutOfMemory",
+            f"{name} was killed, as the kernel does when memory is short: choose a larger spec.profile, "
+            "spec.quantization.method nf4, or a smaller spec.serving.maxModelLen.",
+        )
+    return EngineFailed(f"{name} ended with status {status}; its log says why")

@@ -192,7 +192,7 @@ class Workers:
         far.calls[number] = call
         far.send(Ask(number, method, arguments))
         if far.ended:  # between the choice and the call
-            call.tell(far.ended)
+            call.tell(EngineFailed(str(far.ended)))
         try:
             yield call
         finally:

@@ -39,6 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "warning",
     ]
     words += ["--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "512"]
+    words += ["--max-batch", "16", "--max-queue", "40"]  # few enough to be crowded by a test
     process = start(*words)
     found = Served(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", base, adapter)
 

@@ -123,7 +123,10 @@ async def test_when_one_dies_all_know(start: Callable[..., Workers], adapter: Pa
     os.kill(victim, signal.SIGKILL)
     done = await asyncio.gather(*crowd, return_exceptions=True)
     assert [type(each) for each in done] == [EngineFailed, list]
-    assert "worker 0 was killed" in str(workers.failure())
+    failure = workers.failure()
+    assert isinstance(failure, LoadError)
+    assert failure.reason == "OutOfMemory"  # what else kills a process in a container
+    assert "worker 0 was killed" in str(failure)
     assert not workers.alive()
 
 
