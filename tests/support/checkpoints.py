@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,28 @@ def an_adapter(folder: Path, **config: Any) -> Path:
     return folder
 
 
-def a_real_pair(folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
+@dataclass(frozen=True)
+class Shape:
+    """Of a Llama. `length`: the longest prompt and answer together, in tokens."""
+
+    hidden: int = 64
+    inner: int = 128
+    layers: int = 2
+    heads: int = 2
+    key_value_heads: int = 1
+    vocabulary: int = 320
+    length: int = 512
+
+
+def a_real_pair(
+    folder: Path,
+    *,
+    seed: int = 0,
+    shape: Shape = Shape(),
+    rank: int = 4,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> tuple[Path, Path]:
     """Base model and adapter that transformers and PEFT made, with random weights and a tokenizer of bytes."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -70,22 +92,24 @@ def a_real_pair(folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
     )
     tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}"
     config = LlamaConfig(
-        vocab_size=320,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
         eos_token_id=0,
         bos_token_id=None,
-        max_position_embeddings=512,
+        max_position_embeddings=shape.length,
+        dtype=dtype,
     )
     base, adapter = folder / "base", folder / "adapter"
-    LlamaForCausalLM(config).save_pretrained(base)
+    with torch.device(device):
+        model = LlamaForCausalLM._from_config(config, dtype=getattr(torch, dtype))
+    model.save_pretrained(base)
     tokenizer.save_pretrained(base)
-    model = LlamaForCausalLM.from_pretrained(base)
     tuned = get_peft_model(
-        model, LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+        model, LoraConfig(r=rank, lora_alpha=8 * rank, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
     )
     tuned.peft_config["default"].task_type = "CAUSAL_LM"
     tuned.save_pretrained(adapter)
