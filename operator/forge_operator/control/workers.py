@@ -1,6 +1,7 @@
 """The loops that keep the decision level-based: workers, the resync, and the audit of the watches."""
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 WATCHED = (MODEL, *CHILDREN.values(), POD)
 _LONGEST = 60.0  # seconds of one reconcile; every call in it has a limit of its own
 _AUDIT_EVERY = 30.0  # seconds; two audits that agree are a finding
+# At the start sooner: nobody tells of objects that went between our first list and a watch's own.
+_AUDIT_FIRST = (4.0, 4.0)
 
 
 class Lister(Protocol):
@@ -95,15 +98,15 @@ class Audit:
 
     async def run(self) -> None:
         """For ever. An API server that does not answer is no finding: a restart would not help."""
-        while True:
-            await asyncio.sleep(_AUDIT_EVERY)
+        for pause in itertools.chain(_AUDIT_FIRST, itertools.repeat(_AUDIT_EVERY)):
+            await asyncio.sleep(pause)
             try:
-                await self.look()
+                await self.look(hurried=pause < _AUDIT_EVERY)
             except ClusterError as error:
                 logger.warning("audit: %s", error)
 
-    async def look(self) -> None:
-        """One comparison. Raises ClusterError."""
+    async def look(self, *, hurried: bool = False) -> None:
+        """One comparison. Raises ClusterError. `hurried`: too soon after another to call a watch deaf."""
         ghosts: set[tuple[Id, str]] = set()
         unseen: set[tuple[Id, str]] = set()
         for kind in WATCHED:
@@ -124,7 +127,7 @@ class Audit:
             self._cache.drop(place.kind, gone)
             if owner is not None:
                 self._queue.add(owner)
-        self.deaf = sorted({place.kind for place, _ in unseen & self._unseen})
+        self.deaf = [] if hurried else sorted({place.kind for place, _ in unseen & self._unseen})
         if self.deaf:
             logger.error("audit: no watch told of changes of %s", ", ".join(self.deaf))
         self._ghosts, self._unseen = ghosts, unseen

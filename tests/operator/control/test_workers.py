@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from forge_operator.cluster.errors import Unavailable
+from forge_operator.control import workers
 from forge_operator.control.cache import Cache, Id, Key
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.queue import Queue
@@ -124,6 +125,28 @@ async def test_a_watch_that_does_not_tell_of_a_change_is_deaf_at_the_second_look
     assert audit.deaf == ["Service"]
     cache.put("Service", changed)
     await audit.look()
+    assert audit.deaf == []
+
+
+async def test_at_the_start_looks_come_sooner_and_find_what_went_before_the_watch_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster, cache, queue, audit = seen()
+    monkeypatch.setattr(workers, "_AUDIT_FIRST", (0.01, 0.01))
+    cluster.remove(PLACE)
+    task = asyncio.create_task(audit.run())
+    try:
+        assert await asyncio.wait_for(queue.get(), 5) == KEY
+    finally:
+        task.cancel()
+    assert cache.children(UID) == []
+
+
+async def test_looks_in_a_hurry_call_no_watch_deaf() -> None:
+    cluster, _, _, audit = seen()
+    cluster.put("Service", copy.deepcopy(SERVICE))
+    for _ in range(3):
+        await audit.look(hurried=True)
     assert audit.deaf == []
 
 
