@@ -20,6 +20,7 @@ class Queue(Generic[K]):
         self._order = itertools.count()
         self._dirty: set[K] = set()
         self._busy: set[K] = set()
+        self._urgent: set[K] = set()  # of those that are ready
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._moved = time.monotonic()
@@ -34,7 +35,15 @@ class Queue(Generic[K]):
         if key not in self._busy:
             self._offer(key, urgent=urgent)
 
+    def give_way(self, key: K) -> bool:
+        """Whether urgent ones wait for a worker. The key, which a worker has, then comes again after them."""
+        if self._urgent:
+            self.add(key)
+        return bool(self._urgent)
+
     def _offer(self, key: K, *, urgent: bool = False) -> None:
+        if urgent:
+            self._urgent.add(key)
         self._ready.put_nowait((not urgent, next(self._order), key))
 
     def add_after(self, key: K, delay: float) -> None:
@@ -66,6 +75,7 @@ class Queue(Generic[K]):
         """The next key; give it back with `done`."""
         *_, key = await self._ready.get()
         self._dirty.discard(key)
+        self._urgent.discard(key)
         self._busy.add(key)
         return key
 

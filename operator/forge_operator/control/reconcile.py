@@ -49,9 +49,12 @@ class Reconciler:
         settings: Settings,
         metrics: Metrics,
         now: Callable[[], datetime],
+        give_way: Callable[[Key], bool],
     ) -> None:
+        """`give_way`: whether others are more urgent; the key then comes again after them."""
         self._client, self._cache, self._pods = client, cache, reports
         self._settings, self._metrics, self._now = settings, metrics, now
+        self._give_way = give_way
         self._applier = Applier(client)
         # A server reports what it loaded, which is the same until it is started again.
         self._reports: dict[str, tuple[int, Report]] = {}
@@ -67,7 +70,8 @@ class Reconciler:
         again: NotYet | InvalidSpec | None = None
         try:
             model = parse(body)
-            await self._make(model)
+            if not await self._make(key, model):
+                return
             observed = await self._observe(model)
             status = judge(model, observed, body.get("status") or {}, self._now())
             if observed.report_errors:
@@ -82,10 +86,15 @@ class Reconciler:
         if again is not None:
             raise again
 
-    async def _make(self, model: Model) -> None:
+    async def _make(self, key: Key, model: Model) -> bool:
+        """Whether all was made; otherwise the key comes again."""
         children = desired(model, self._settings)
+        is_new = not self._cache.children(model.uid)
         for child in children:
             kind, name = child["kind"], child["metadata"]["name"]
+            # Pods of the first of many models would keep the cluster busy while the last have not even a name yet.
+            if is_new and kind == "Deployment" and self._give_way(key):
+                return False
             applied = await self._applier.apply(child, model, self._cache.child(kind, model.namespace, name))
             if applied is not None:
                 self._metrics.writes.labels(verb="apply", kind=kind).inc()
@@ -96,6 +105,7 @@ class Reconciler:
             for gone in await prune(self._client, model, kind, keep):
                 self._metrics.writes.labels(verb="delete", kind=kind).inc()
                 self._cache.drop(kind, gone)
+        return True
 
     async def _observe(self, model: Model) -> Observed:
         pods = self._cache.pods(model.uid)

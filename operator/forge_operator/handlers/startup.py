@@ -45,7 +45,13 @@ class Operator:
         self._leader = Leader(client, settings.leader_election, self._identity)
         self._audit = Audit(client, self._cache, self._queue, settings.watch_namespaces)
         self._reconciler = Reconciler(
-            client, self._cache, self._reports, settings, self._metrics, lambda: datetime.now(UTC)
+            client,
+            self._cache,
+            self._reports,
+            settings,
+            self._metrics,
+            lambda: datetime.now(UTC),
+            self._queue.give_way,
         )
         self._works = False
         self._metrics.watch(

@@ -51,6 +51,17 @@ async def test_urgent_keys_come_first_and_the_rest_in_order() -> None:
     assert [await taken(queue) for _ in range(3)] == ["new", "a", "b"]
 
 
+async def test_a_key_gives_way_to_urgent_ones_and_comes_after_them() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a", urgent=True)
+    assert await taken(queue) == "a"
+    assert not queue.give_way("a")
+    queue.add("b", urgent=True)
+    assert queue.give_way("a")
+    queue.done("a")
+    assert [await taken(queue) for _ in range(3)] == ["b", "a", None]
+
+
 async def test_the_earlier_of_two_appointments_counts() -> None:
     queue: Queue[str] = Queue()
     queue.add_after("a", 30)

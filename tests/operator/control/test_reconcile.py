@@ -48,7 +48,16 @@ class Bench:
     def restart(self) -> None:
         """A new process that knows nothing but what it lists."""
         self.cache = Cache()
-        self.reconciler = Reconciler(self.cluster, self.cache, self.pods, some_settings(), Metrics(), lambda: NOW)
+        self.gives_way = False
+        self.reconciler = Reconciler(
+            self.cluster,
+            self.cache,
+            self.pods,
+            some_settings(),
+            Metrics(),
+            lambda: NOW,
+            lambda key: self.gives_way,
+        )
 
     async def reconcile(self) -> None:
         """After the watches have told of everything."""
@@ -240,3 +249,23 @@ async def test_a_model_that_is_gone_when_its_status_is_written_is_no_error(bench
     await bench.reconciler.reconcile(KEY)
     assert ("status", bench.place("ScientificModel")) in bench.cluster.writes
     assert gone["metadata"]["uid"] == UID
+
+
+async def test_pods_of_a_new_model_wait_until_no_other_is_more_urgent() -> None:
+    bench = Bench()
+    bench.gives_way = True
+    await bench.reconcile()
+    assert bench.place("Service") in bench.cluster.objects
+    assert bench.place("Deployment") not in bench.cluster.objects
+    await bench.reconcile()  # once is enough: nobody waits for ever
+    assert bench.place("Deployment") in bench.cluster.objects
+    assert bench.condition()[0] == "Unknown"
+
+
+async def test_a_model_that_is_served_gives_way_to_nobody() -> None:
+    bench = Bench()
+    await bench.reconcile()
+    del bench.cluster.objects[bench.place("Deployment")]
+    bench.gives_way = True
+    await bench.reconcile()
+    assert bench.place("Deployment") in bench.cluster.objects
