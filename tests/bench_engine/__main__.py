@@ -6,7 +6,7 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -63,7 +63,8 @@ def contenders(base: Path, adapter: Path, gguf: Path | None) -> dict[str, Conten
     return found
 
 
-async def _run(only: list[str], points: list[Point]) -> tuple[list[Table], overload.Storm | None]:
+async def _run(only: list[str], points: list[Point]) -> AsyncIterator[tuple[list[Table], overload.Storm | None]]:
+    """What is known, after each model: an hour's work is not lost when it is interrupted."""
     tables = []
     with tempfile.TemporaryDirectory() as folder:
         pairs = models.pairs(Path(folder))
@@ -76,7 +77,7 @@ async def _run(only: list[str], points: list[Point]) -> tuple[list[Table], overl
                     rows[contender] = await _measured(f"{name}, {contender}", make, points)
             if rows:
                 tables.append(Table(name, rows))
-    return tables, storm
+            yield tables, storm
 
 
 def main() -> int:
@@ -86,13 +87,20 @@ def main() -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="do not write docs/benchmarks.md")
     options = parser.parse_args()
-    tables, storm = asyncio.run(_run(options.only, POINTS))
-    section = report.section(tables, storm, NEW)
-    print(section)
-    if not options.dry_run:
-        write_section(section, ROOT / "docs" / "benchmarks.md", report.BEGIN, report.END)
-    kept = [kept for table in tables for _, kept in report.promises(table)]
-    return 0 if all(kept + [kept for *_, kept in storm.rows()] if storm else kept) else 1
+    return asyncio.run(_written(options.only, dry=options.dry_run))
+
+
+async def _written(only: list[str], *, dry: bool) -> int:
+    """0 when all promises were kept."""
+    kept = True
+    async for tables, storm in _run(only, POINTS):
+        section = report.section(tables, storm, NEW)
+        print(section, flush=True)
+        if not dry:
+            write_section(section, ROOT / "docs" / "benchmarks.md", report.BEGIN, report.END)
+        rows = [*(each for table in tables for _, each in report.promises(table))]
+        kept = all([*rows, *(each for *_, each in storm.rows())] if storm else rows)
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":
