@@ -8,6 +8,7 @@ from statistics import median
 import psutil
 
 from tests.bench.campaign import Figures
+from tests.bench.section import write_section
 
 BEGIN, END = "<!-- operator: written by `make bench` -->", "<!-- operator: end -->"
 # The promises, at 500 models: seconds, milliseconds, MiB.
@@ -66,21 +67,6 @@ def section(figures: Figures) -> str:
 def write(figures: Figures, path: Path) -> None:
     """Replace the operator's section. Raises ValueError as `write_section` does."""
     write_section(section(figures), path, BEGIN, END)
-
-
-def write_section(text: str, path: Path, begin: str, end: str) -> None:
-    """Replace the section between the marks; the rest of the page is somebody else's.
-
-    Raises
-    ------
-    ValueError
-        The page has lost the marks.
-    """
-    page = path.read_text()
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise ValueError(f"{path}: the lines {begin!r} and {end!r} must each stand there once")
-    before, _, rest = page.partition(begin)
-    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def _spread(milliseconds: list[float]) -> str:

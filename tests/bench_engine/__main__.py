@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from tests.bench.report import write_section
+from tests.bench.section import write_section
 from tests.bench_engine import models, overload, report
 from tests.bench_engine.contenders import Ask, llama_cpp, locked, ours, transformers_serve, without_http
 from tests.bench_engine.report import Point, Table

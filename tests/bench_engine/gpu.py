@@ -17,7 +17,7 @@ from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Plan, Quantization, Request
 from forge_inference.engine.loading import Sources
 from forge_inference.telemetry.gpu import Gpu, Gpus
-from tests.bench.report import write_section
+from tests.bench.section import write_section
 from tests.harness.places import ROOT
 from tests.harness.steps import say, step
 from tests.support.checkpoints import Shape, a_real_pair
@@ -26,6 +26,8 @@ from tests.support.waiting import until
 BEGIN, END = "<!-- gpu: written by `make bench-gpu` -->", "<!-- gpu: end -->"
 NEW = 128  # tokens of each answer
 POINTS = [(1, 32), (8, 32), (32, 1024), (128, 32)]  # how many ask at once, and tokens of each prompt
+DEFAULTS = [(32, 1024)]  # as many as a replica answers at once when the resource says nothing, so its memory as well
+LENGTH = 2048  # tokens of prompt and answer; the resource's default
 LLAMA_8B = Shape(hidden=4096, inner=14_336, layers=32, heads=32, key_value_heads=8, vocabulary=128_256, length=8192)
 # Bytes a second of the data sheets (HBM): https://www.nvidia.com/en-us/data-center/h100/ and …/h200/.
 _BANDWIDTH = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12}
@@ -110,7 +112,9 @@ def section(rows: list[Row]) -> str:
     lines = [
         f"{first.name}, {first.memory_total / 2**30:.0f} GiB. An 8B-shaped model with random weights and an adapter of"
         f" rank 16, {NEW} new tokens each, greedy; prefill is part of the time. {datetime.now(UTC):%Y-%m-%d}, torch"
-        f" {torch.__version__}. Attention: torch's varlen; no CUDA graphs. Command: `make bench-gpu`.",
+        f" {torch.__version__}. Attention: torch's varlen; no CUDA graphs. Memory is what NVML tells, cache included:"
+        f" it grows with how many may ask at once, {LENGTH} tokens each. The last line is a replica with the resource's"
+        " defaults. Command: `make bench-gpu`.",
         "",
         "| plan | at once | prompt | tokens/s | of the roofline | GPU busy | memory | power |",
         "|---|---|---|---|---|---|---|---|",
@@ -136,7 +140,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         with step("making an 8B-shaped model with random weights"):
             base, adapter = a_real_pair(Path(folder), shape=LLAMA_8B, rank=16, dtype="bfloat16", device="cuda")
-        rows = [row for plan in plans for row in asyncio.run(measured(plan, base, adapter, POINTS, 2048))]
+        rows = [row for plan in plans for row in asyncio.run(measured(plan, base, adapter, POINTS, LENGTH))]
+        rows += asyncio.run(measured("nf4", base, adapter, DEFAULTS, LENGTH))
     text = section(rows)
     print(text)
     if not options.dry_run:

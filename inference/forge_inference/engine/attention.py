@@ -40,7 +40,8 @@ def _attention(
         return mixed.transpose(1, 2), None
     key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
     q, k, v = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
-    varlen = _on_cuda if query.is_cuda else _one_by_one
+    # torch's kernel computes in 16 bits only.
+    varlen = _on_cuda if query.is_cuda and query.dtype != torch.float32 else _one_by_one
     return varlen(q, k, v, scaling, kwargs).unsqueeze(0), None
 
 
@@ -69,7 +70,7 @@ def _on_cuda(
 def _one_by_one(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, lengths: dict[str, Any]
 ) -> torch.Tensor:
-    """The same on a CPU, one sequence after another."""
+    """The same on a CPU or in float32, one sequence after another."""
     mixed = torch.empty_like(query)
     queries, keys = lengths["cu_seq_lens_q"].tolist(), lengths["cu_seq_lens_k"].tolist()
     for begin, end, first, last in zip(queries, queries[1:], keys, keys[1:], strict=False):
