@@ -23,7 +23,7 @@ pytestmark = [
 PROMPTS = ["What binds the protein?", "the gene " * 60, "x"]
 NEW = 24
 # In bfloat16 the order of additions moves log-probabilities by about 0.1; a mixed-up cache moves them by more than 1.
-CLOSE = {"bfloat16": 0.25, "float32": 1e-3}
+CLOSE = {"bfloat16": 0.25, "float32": 5e-3}
 KINDS: list[tuple[Plan, str]] = [
     ("plain", "bfloat16"),
     ("dequantized", "bfloat16"),
