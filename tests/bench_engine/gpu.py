@@ -49,8 +49,8 @@ async def measured(plan: Plan, base: Path, adapter: Path, points: list[tuple[int
     """All points with the weights computed as `plan` says."""
     rows = []
     with _running(plan, base, adapter, length, max(crowd for crowd, _ in points)) as (engine, weights):
-        await _crowd(engine, 2, 8)
         for crowd, prompt in points:
+            await _crowd(engine, crowd, prompt)
             speed, gpu = await _speed(engine, crowd, prompt)
             bandwidth = next((each for name, each in _BANDWIDTH.items() if gpu and name in gpu.name), None)
             roofline = speed / (bandwidth / weights * crowd) if bandwidth else None
@@ -75,13 +75,15 @@ def _running(plan: Plan, base: Path, adapter: Path, length: int, crowd: int) -> 
         until(lambda: engine.loaded() or engine.failure(), limit=600, what="the engine serves")
     if failure := engine.failure():
         raise failure
-    assert engine._serving is not None
-    model = engine._serving.weights.model
     try:
-        yield engine, sum(part.numel() * part.element_size() for part in model.parameters())
+        yield engine, _weights(engine)
     finally:
         engine.stop()
-        torch.cuda.empty_cache()
+
+
+def _weights(engine: BatchingEngine) -> int:
+    assert engine._serving is not None
+    return sum(part.numel() * part.element_size() for part in engine._serving.weights.model.parameters())
 
 
 async def _speed(engine: BatchingEngine, crowd: int, prompt: int) -> tuple[float, Gpu | None]:
@@ -112,9 +114,9 @@ def section(rows: list[Row]) -> str:
     lines = [
         f"{first.name}, {first.memory_total / 2**30:.0f} GiB. An 8B-shaped model with random weights and an adapter of"
         f" rank 16, {NEW} new tokens each, greedy; prefill is part of the time. {datetime.now(UTC):%Y-%m-%d}, torch"
-        f" {torch.__version__}. Attention: torch's varlen; no CUDA graphs. Memory is what NVML tells, cache included:"
-        f" it grows with how many may ask at once, {LENGTH} tokens each. The last line is a replica with the resource's"
-        " defaults. Command: `make bench-gpu`.",
+        f" {torch.__version__}. Attention: torch's varlen; steps of few tokens are CUDA graphs, recorded by a crowd"
+        f" before the one that is measured. Memory is what NVML tells, with a cache for {LENGTH} tokens of each who may"
+        " ask at once; the last line is a replica with the resource's defaults. Command: `make bench-gpu`.",
         "",
         "| plan | at once | prompt | tokens/s | of the roofline | GPU busy | memory | power |",
         "|---|---|---|---|---|---|---|---|",

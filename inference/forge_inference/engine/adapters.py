@@ -32,6 +32,7 @@ class Slots:
     def __init__(self) -> None:
         self.of_token: torch.Tensor | None = None  # (tokens,); None: nobody wants an adapter
         self.of_answer: torch.Tensor | None = None  # (answers,), for layers that only see each last token
+        self.version = 0  # of the adapters' tensors: those of another version are gone
 
     @contextmanager
     def chosen(self, of_token: torch.Tensor | None, of_answer: torch.Tensor | None = None) -> Iterator[None]:
@@ -74,6 +75,7 @@ class Adapted(nn.Module):
         return answer + linear(low, self._b).to(answer.dtype)
 
     def _join(self, device: torch.device) -> None:
+        self._slots.version += 1
         if not self._parts:
             return
         self._a = torch.cat([a for a, _, _ in self._parts.values()]).to(self._dtype)

@@ -79,7 +79,8 @@ def _one_by_one(
             continue
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in (query[begin:end], key[first:last], value[first:last]))
         past = length - count
-        mask = None if count in (1, length) else torch.ones(count, length, dtype=torch.bool).tril(past)
+        several = count not in (1, length)
+        mask = torch.ones(count, length, dtype=torch.bool, device=q.device).tril(past) if several else None
         alone = scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=count == length > 1, scale=scaling, enable_gqa=True
         )

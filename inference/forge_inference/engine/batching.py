@@ -1,6 +1,7 @@
 """The engine: one thread steps a batch that requests enter and leave at any time."""
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -89,6 +90,10 @@ class BatchingEngine:
         self._line.end(NotReady("the server is stopping"))
         if self._thread.is_alive():
             self._thread.join(timeout=_IDLE * 10)
+        self._serving = None
+        gc.collect()  # what is left of the batch refers to itself, and holds the weights
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
         if request.max_new_tokens is not None and request.max_new_tokens < 1:

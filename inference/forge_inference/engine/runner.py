@@ -16,10 +16,12 @@ from transformers.generation.continuous_batching.continuous_api import (
 )
 from transformers.generation.continuous_batching.model_runner import ModelRunner
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
+from transformers.generation.continuous_batching.utils import stream_context
 
 from forge_inference.engine.adapters import BASE, Slots
 from forge_inference.engine.answer import Answer
 from forge_inference.engine.errors import EngineError, EngineFailed
+from forge_inference.engine.graphs import Graphs, OnCuda
 from forge_inference.engine.sampling import Choice, choose
 
 
@@ -54,31 +56,47 @@ class Sequence(RequestState):
 
 class _Runner(ModelRunner):
     slots: Slots
+    graphs: Graphs | None = None
 
-    def _forward_process_and_sample(
-        self,
-        model: Any,
-        batch_data: dict[str, Any],
-        carry_over_ids: Any,
-        prev_output_ids: Any,
-        output_ids: torch.Tensor,
-    ) -> None:
-        batch = self.inputs_and_outputs.requests_in_batch
-        device, wanted = output_ids.device, None
-        if any(each.state.answer.slot != BASE for each in batch):
-            numbers = [each.state.answer.slot for each in batch for _ in range(each.query_length)]
-            wanted = torch.tensor(numbers, device=device)
-        with self.slots.chosen(wanted, None if wanted is None else wanted[batch_data["logits_indices"]]):
-            logits = model(**batch_data).logits[0]
-        if "logits_to_keep" not in batch_data:
-            logits = logits[batch_data["logits_indices"]]
-        answering = [each.state for each in batch if each.has_new_token]
+    def maybe_pad_inputs(self, num_q_tokens: int, max_kv_read: int, use_decode_fast_path: bool) -> tuple[int, int]:
+        """Called before each step with its tokens and what it reads: one that is recorded is filled up to a size."""
+        sizes = self.graphs.sizes(num_q_tokens, max_kv_read, self.cache.max_tokens_read) if self.graphs else None
+        self.pad_inputs = sizes is not None
+        return sizes or (num_q_tokens, max_kv_read)
+
+    def compute_batch(self, model: Any, batch_data: dict[str, Any]) -> None:
+        """Called for each step: logits, then each answer's own choice."""
+        if self.supports_logits_to_keep(model):
+            batch_data["logits_to_keep"] = batch_data["logits_indices"]
+        io = self.inputs_and_outputs
+        with stream_context(stream := io.compute_stream):
+            if stream is not None:  # the inputs were written on another
+                stream.wait_stream(torch.cuda.default_stream(stream.device))
+            self._choose(self._logits(model, batch_data))
+
+    def _logits(self, model: Any, batch_data: dict[str, Any]) -> torch.Tensor:
+        io = self.inputs_and_outputs
+        slots = [each.state.answer.slot for each in io.requests_in_batch for _ in range(each.query_length)]
+
+        def forward(wanted: torch.Tensor | None) -> torch.Tensor:
+            at: torch.Tensor = batch_data["logits_indices"]
+            with self.slots.chosen(wanted, None if wanted is None else wanted[at]):
+                logits: torch.Tensor = model(**batch_data).logits[0]
+            return logits if "logits_to_keep" in batch_data else logits[at]
+
+        if self.pad_inputs and self.graphs:
+            return self.graphs.logits(io._get_graph_key(), slots, forward)  # noqa: SLF001
+        return forward(torch.tensor(slots, device=io.device) if any(slot != BASE for slot in slots) else None)
+
+    def _choose(self, logits: torch.Tensor) -> None:
+        io = self.inputs_and_outputs
+        answering = [each.state for each in io.requests_in_batch if each.has_new_token]
         if not answering:
             return
         choices = choose(logits[: len(answering)].float(), [state.answer.chooser for state in answering])
         for state, choice in zip(answering, choices, strict=True):
             state.choice = choice
-        output_ids[0, : len(choices)] = torch.tensor([choice.token for choice in choices], dtype=torch.int32)
+        io.output_ids[0, : len(choices)] = torch.tensor([choice.token for choice in choices], dtype=torch.int32)
 
 
 class _Deaf(OutputRouter):
@@ -100,6 +118,8 @@ class Batches:
     def __init__(self, model: Any, slots: Slots, *, tokens: int, step: int, answers: int, page: int) -> None:
         """`tokens`: what the cache holds; `step`: the most in one step; `answers`: at once; `page`: of one block."""
         self._model = model
+        # In float32 attention is computed one sequence after another, whose lengths a recording cannot know.
+        recorded = model.device.type == "cuda" and model.dtype != torch.float32
         config = ContinuousBatchingConfig(
             page_size=page,
             num_blocks=-(-tokens // page),
@@ -108,7 +128,7 @@ class Batches:
             max_blocks_per_request=0,  # the fast path of decoding needs flash-attn
             allow_block_sharing=False,  # blocks are known by their tokens, whatever the adapter
             use_async_batching=False,
-            use_cuda_graph=False,
+            use_cuda_graph=(recorded, False),
             auto_switch_to_flash=False,
         )
         greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -117,6 +137,8 @@ class Batches:
         manager.output_router = _Deaf()
         self._processor: ContinuousBatchProcessor = manager._create_batch_processor()  # noqa: SLF001
         self._processor.model_runner.slots = slots
+        if recorded:
+            self._processor.model_runner.graphs = Graphs(slots, answers, model.device, OnCuda())
         self._queue = manager.input_queue
         self._scheduler = self._processor.scheduler
         self._count = 0

@@ -1,0 +1,119 @@
+"""Steps that are replayed compute what others do. Recording itself needs a GPU: test_on_gpu.py."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_inference.engine.adapters import BASE, Slots
+from forge_inference.engine.answer import Ear
+from forge_inference.engine.batching import BatchingEngine
+from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
+from forge_inference.engine.errors import EngineError
+from forge_inference.engine.graphs import Graphs, Replay, standard
+from forge_inference.engine.runner import Batches
+from forge_inference.engine.serving import Serving
+from tests.inference.engine.conftest import QUIET
+
+pytestmark = [pytest.mark.model, QUIET]
+PROMPTS = ["the gene", "a protein that binds", "x", "what binds the other protein?"]
+
+
+class Recorder:
+    """Calls what was recorded again: as a GPU does, with the tensors of then and whatever is in them now."""
+
+    def __init__(self) -> None:
+        self.recorded = self.replayed = 0
+
+    def __call__(self, forward: Callable[[], None]) -> Replay:
+        self.recorded += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            forward()
+
+        return replay
+
+
+def _answers(serving: Serving, recorder: Recorder | None) -> list[list[int]]:
+    adapters = serving.weights.adapters
+    batches = Batches(serving.weights.model, adapters.slots, tokens=2048, step=64, answers=6, page=32)
+    runner, io = batches._processor.model_runner, batches._processor.inputs_and_outputs
+    if recorder:
+        io.use_cuda_graph_varlen = True  # the library's own switch for sizes that are seen again
+        runner.graphs = Graphs(adapters.slots, 6, torch.device("cpu"), recorder)
+    ears: list[list[Chunk | EngineError]] = []
+    for number, prompt in enumerate(PROMPTS):
+        ears.append([])
+        slot = BASE if number % 2 else adapters.slot(CHECKPOINT)
+        request = Request(prompt, 12 + 6 * number, ignore_eos=True)
+        batches.add(
+            serving.answer(request, serving.prompts.encode(prompt, chat=True), slot, Ear(ears[-1].append, lambda: None))
+        )
+    while batches.step():
+        pass
+    return [[chunk.token for chunk in ear if isinstance(chunk, Chunk)] for ear in ears]
+
+
+def test_replayed_steps_give_the_answers_of_computed_ones(make: Callable[..., BatchingEngine]) -> None:
+    serving = make(batch=6)._serving
+    assert serving is not None
+    recorder = Recorder()
+    assert _answers(serving, recorder) == _answers(serving, None)
+    assert 0 < recorder.recorded < recorder.replayed
+
+
+def _graphs(recorder: Any) -> tuple[Slots, Graphs]:
+    slots = Slots()
+    return slots, Graphs(slots, 4, torch.device("cpu"), recorder)
+
+
+def _forward(wanted: torch.Tensor) -> torch.Tensor:
+    return wanted[:, None].float() * torch.tensor([1.0, 10.0])
+
+
+def test_a_step_is_recorded_when_its_sizes_are_seen_again_and_told_what_is_new() -> None:
+    recorder = Recorder()
+    _, graphs = _graphs(recorder)
+    for number in range(1, 5):
+        logits = graphs.logits((2, 256), [number], _forward)
+        assert logits.tolist() == [[number, 10 * number], [BASE, 0]]
+    assert (recorder.recorded, recorder.replayed) == (1, 2)
+
+
+def test_other_adapters_make_recordings_void() -> None:
+    recorder = Recorder()
+    slots, graphs = _graphs(recorder)
+    for _ in range(2):
+        graphs.logits((1, 256), [1], _forward)
+    slots.version += 1
+    assert graphs.logits((1, 256), [3], _forward).tolist() == [[3, 30]]
+    assert (recorder.recorded, recorder.replayed) == (1, 0)
+
+
+def test_a_step_that_cannot_be_recorded_is_computed(caplog: pytest.LogCaptureFixture) -> None:
+    def full(_: Callable[[], None]) -> Replay:
+        raise torch.OutOfMemoryError("no memory for it")
+
+    _, graphs = _graphs(full)
+    for number in range(1, 4):
+        assert graphs.logits((1, 256), [number], _forward).tolist() == [[number, 10 * number]]
+    assert caplog.text.count("no memory for it") == 1
+
+
+def test_a_prompts_first_step_and_one_of_many_tokens_are_not_recorded() -> None:
+    _, graphs = _graphs(Recorder())
+    assert graphs.sizes(3, 0, 1000) is None
+    assert graphs.sizes(5, 100, 1000) is None
+    assert graphs.sizes(3, 100, 1000) == (3, 256)
+    assert graphs.sizes(4, 999, 1000) == (4, 1000)
+
+
+@given(st.integers(1, 10_000), st.integers(1, 64))
+def test_a_size_is_filled_up_by_half_of_it_at_most(size: int, least: int) -> None:
+    found = standard(size, 100_000, least)
+    assert size <= found <= max(3 * size // 2, 2 * least)
+    assert standard(found, 100_000, least) == found
