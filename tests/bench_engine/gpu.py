@@ -66,7 +66,7 @@ def _running(plan: Plan, base: Path, adapter: Path, length: int, crowd: int) -> 
     engine = BatchingEngine(
         Sources(adapter, base, "", "", how, plan),
         max_model_len=length,
-        max_queue=crowd,
+        max_queue=4 * crowd,  # prompts of all fit
         max_batch=crowd,
         request_timeout_seconds=600,
     )
