@@ -16,7 +16,7 @@ from forge_inference.checkpoint.errors import CheckpointError, Findings
 from forge_inference.checkpoint.facts import Facts
 from forge_inference.checkpoint.headers import Tensor
 from forge_inference.checkpoint.layout import CONFIG, MODEL_CONFIG, WEIGHTS, Choice
-from forge_inference.checkpoint.strangers import SHARDS
+from forge_inference.checkpoint.strangers import GATHER, SHARDS
 from forge_inference.checkpoint.watch import Watched
 
 _LARGEST = 16 * 2**30  # bytes; rank 256 on every layer of a 70B model
@@ -136,9 +136,7 @@ def _empty(choice: Choice, findings: Findings) -> None:
     if shard := next((name for name in sorted(names) if SHARDS.fullmatch(name)), None):
         findings.wrong(
             "CheckpointUnsupported",
-            f"{WEIGHTS} has no tensors: DeepSpeed ZeRO-3 kept them in shards ({shard}); gather them with "
-            "`python zero_to_fp32.py . OUT --safe_serialization`, or train with "
-            "stage3_gather_16bit_weights_on_model_save",
+            f"{WEIGHTS} has no tensors: DeepSpeed ZeRO-3 kept them in shards ({shard}); {GATHER}",
         )
     else:
         findings.wrong("CheckpointInvalid", f"{WEIGHTS} has no tensors; save the adapter after training, from rank 0")

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from forge_inference.checkpoint.errors import CheckpointError
 
 Names = set[str]
+_THEN = "; an adapter then has to be loaded into its PEFT model and saved with save_pretrained"
+GATHER = (
+    "save with stage3_gather_16bit_weights_on_model_save, or gather them with `python zero_to_fp32.py . OUT "
+    f"--safe_serialization`{_THEN}"
+)
 SHARDS = re.compile(r"global_step\d+|zero_to_fp32\.py|bf16_zero_pp_rank.*")
 
 
@@ -25,14 +30,13 @@ _KINDS: tuple[tuple[Callable[[Names], str | None], str, str], ...] = (
     (
         _any(SHARDS.pattern),
         "shards of DeepSpeed ZeRO",
-        "gather them with `python zero_to_fp32.py . OUT --safe_serialization`, or train with "
-        "stage3_gather_16bit_weights_on_model_save and save again",
+        GATHER,
     ),
     (
         _any(r"(pytorch_model_fsdp|optimizer)_\d+|.*\.distcp"),
         "shards of FSDP",
-        "join them with `accelerate merge-weights pytorch_model_fsdp_0 OUT`, or save with "
-        "fsdp_state_dict_type FULL_STATE_DICT",
+        "save with fsdp_state_dict_type FULL_STATE_DICT, or join them with `accelerate merge-weights "
+        f"pytorch_model_fsdp_0 OUT`{_THEN}",
     ),
     (
         _any(r"adapter_\d+\.pt|(hf|torchtune)_model_\d+.*\.pt|recipe_state(\.pt)?|adapter_model\.pt"),

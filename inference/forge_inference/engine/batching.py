@@ -162,8 +162,11 @@ class BatchingEngine:
         return prompt_of(request, serving.prompts, rows=serving.rows, longest=self._max_model_len)
 
     def _slot(self, request: Request) -> int:
+        weights = self._ready().weights
+        if request.adapter is None and weights.adapter.choice.kind == "model":
+            raise UnknownAdapter("the checkpoint is a whole model: there is no base model beside it to ask")
         try:
-            return self._ready().weights.adapters.slot(request.adapter)
+            return weights.adapters.slot(request.adapter)
         except KeyError:
             raise UnknownAdapter(f"no adapter is loaded by the name {request.adapter!r}") from None
 
@@ -259,6 +262,7 @@ class BatchingEngine:
             probe=probe,
             device=str(weights.device),
             load_seconds=time.monotonic() - start,
+            tokenizer=weights.tokenizer_folder,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
 

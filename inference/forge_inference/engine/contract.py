@@ -140,6 +140,7 @@ class Loaded:
     probe: Probe
     device: str  # cpu, cuda:0 …
     load_seconds: float
+    tokenizer: Path | None = None  # its folder; None: the base model's
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Weights:
 
     model: Any  # of transformers, in evaluation mode, with `adapters` on its layers
     tokenizer: Any
+    tokenizer_folder: Path
     base: Base  # what `model` was read from
     adapter: Adapter  # what the checkpoint is; it may be the whole model
     adapters: Adapters
@@ -127,7 +128,7 @@ def load(sources: Sources) -> Weights:
             "BaseModelMismatch",
             f"{tokens}: tokenizer.json has tokens beyond the {rows} rows of the embedding of {uri}.",
         )
-    return Weights(model, tokenizer, base, adapter, adapters, plan, quantization, device)
+    return Weights(model, tokenizer, tokens, base, adapter, adapters, plan, quantization, device)
 
 
 def _quantization(base: Base, uri: str, wanted: Quantization) -> Quantization:

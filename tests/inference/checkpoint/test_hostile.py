@@ -19,7 +19,7 @@ LONGEST, MOST = 10.0, 256 * 2**20  # seconds of one, bytes of all
 
 # Runs in a process of its own: looks at each folder, and tells time and reason. An audit hook sees what is attempted.
 _WATCHED = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from forge_inference.checkpoint import facts, tokenizer  # what is imported later would look like an attack
 from forge_inference.checkpoint.inspection import inspect
@@ -33,15 +33,18 @@ def watch(event, arguments):
     elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
         attempts.append(f"open {arguments[0]} for writing")
 
+def most():  # bytes of memory until now; what `resource` tells begins with the memory of the parent
+    return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
 base, folders = Path(sys.argv[1]), [Path(line.rstrip("\\n")) for line in sys.stdin]
 assert inspect(folders[0], base).served  # a good one, so that only what is done to it can be the reason
 sys.addaudithook(watch)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = most()
 for folder in folders[1:]:
     start = time.monotonic()
     found = inspect(folder, base)
     problems = [(each.reason, str(each)) for each in found.findings.problems]
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    grown = most() - before
     print(json.dumps([found.served, problems, time.monotonic() - start, grown, attempts]), flush=True)
     attempts.clear()
 """

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Loaded, Request
-from forge_inference.engine.errors import LoadError
+from forge_inference.engine.errors import LoadError, UnknownAdapter
 from forge_inference.web.provenance import report
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 from tests.inference.engine.tiny import a_base
@@ -216,6 +216,8 @@ async def test_a_merged_model_is_served_as_it_is(make: Make, base: Path, tmp_pat
     assert (loaded.effect, said["adapterEffect"], said["checkpoint"]["kind"]) == (None, None, "model")
     assert said["checkpoint"]["rank"] is None
     assert loaded.quantization.method == ("nf4" if four_bits else "none")
+    with pytest.raises(UnknownAdapter, match="whole model"):
+        await anext(engine.generate(Request("x", 1, adapter=None)))
 
 
 async def test_a_base_model_in_four_bits_is_compared_by_the_shapes_that_it_had(
