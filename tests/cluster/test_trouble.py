@@ -19,7 +19,6 @@ def _checkpoint(place: str) -> dict[str, Any]:
 # Name, what is wrong, and what is said of it: the reason why Ready is False, and words of its message.
 TROUBLE: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("lost", _checkpoint("no-such-run"), "CheckpointNotFound", ["pvc://models/no-such-run"]),
-    ("cut", _checkpoint("cut"), "CheckpointInvalid", ["adapter_model.safetensors"]),
     ("zeros", _checkpoint("zeros"), "AdapterIneffective", ["every lora_B is zero"]),
     ("baseless", {"baseModel": {"uri": "pvc://models/no-base"}}, "BaseModelNotFound", ["pvc://models/no-base"]),
     ("claimless", {"checkpoint": {"uri": "pvc://no-claim/run"}}, "VolumeUnavailable", ["'no-claim'"]),
@@ -36,6 +35,13 @@ def test_the_status_names_what_is_wrong(
     message = lab.awaits("Ready", "False", reason, name, limit=LIMIT)
     assert [word for word in words if word not in message] == []
     lab.kube.delete(SCIM, name, lab.namespace)
+
+
+def test_a_checkpoint_that_is_half_written_is_waited_for(lab: Lab) -> None:
+    lab.create("cut", **{**SPEC, **_checkpoint("cut")})
+    message = lab.awaits("Ready", "Unknown", "CheckpointIncomplete", "cut", limit=LIMIT)
+    assert "adapter_model.safetensors" in message
+    lab.kube.delete(SCIM, "cut", lab.namespace)
 
 
 def test_the_status_does_not_flicker_while_the_node_tries_again(lab: Lab) -> None:

@@ -1,15 +1,20 @@
 """What the operator writes, the server reads, and the other way round."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from forge_inference import settings as server
+from forge_inference.checkpoint.errors import Reason
+from forge_inference.engine.contract import Checkpoint
 from forge_inference.web.provenance import report
 from forge_operator.children.deployment import environment
 from forge_operator.status.conditions import judge
 from forge_operator.status.observed import Observed, Report
+from forge_operator.status.reasons import LAST_WORDS
 from tests.support.engines import LOADED
 from tests.support.models import a_live_deployment, a_model, a_pod
 
@@ -47,3 +52,29 @@ def test_the_operator_reads_the_servers_report_and_judges_by_it() -> None:
     assert {c["type"]: c["status"] for c in status["conditions"]}["Ready"] == "True"
     assert status["checkpoint"]["digest"] == LOADED.checkpoint.digest
     assert status["checkpoint"]["quantization"] == "nf4/bfloat16"
+
+
+def test_the_operator_reads_the_report_of_a_whole_model_and_what_is_known_of_its_training() -> None:
+    checkpoint = Checkpoint(
+        "sha256:cc",
+        None,
+        None,
+        None,
+        (),
+        kind="model",
+        folder="merged",
+        trainer="axolotl 0.12.2",
+        step=12,
+        evaluation_loss=0.5,
+        quantization_match="Match",
+    )
+    said = Report.model_validate(report(replace(LOADED, checkpoint=checkpoint, effect=None), "hbb"))
+    assert said.adapter_effect is None
+    assert (said.checkpoint.kind, said.checkpoint.folder, said.checkpoint.rank) == ("model", "merged", None)
+    assert (said.checkpoint.trainer, said.checkpoint.training_step) == ("axolotl 0.12.2", 12)
+    assert (said.checkpoint.evaluation_loss, said.checkpoint.quantization_match) == (0.5, "Match")
+    assert not said.checkpoint.changed_on_disk
+
+
+def test_every_reason_of_a_checkpoint_is_known_to_the_operator() -> None:
+    assert set(get_args(Reason)) <= {str(word) for word in LAST_WORDS}

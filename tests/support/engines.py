@@ -74,7 +74,7 @@ class ScriptedEngine:
         return {}
 
     def adapters(self) -> Mapping[str, Checkpoint]:
-        return {CHECKPOINT: LOADED.checkpoint} if self.state else {}
+        return {CHECKPOINT: self.state.checkpoint} if self.state else {}
 
     async def load_adapter(self, name: str, folder: Path) -> None: ...
 

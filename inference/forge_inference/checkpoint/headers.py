@@ -3,15 +3,18 @@
 Format: https://huggingface.co/docs/safetensors (8 bytes of length, JSON, then the tensors without gaps).
 """
 
-import json
 import math
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from forge_inference.checkpoint import files
 from forge_inference.checkpoint.errors import CheckpointError
 
-_LARGEST = 100 * 2**20  # bytes; the format's own limit
+# A tensor takes about 150 bytes of header. JSON becomes many times its size in memory, so its parts are counted first.
+_LARGEST = 16 * 2**20  # bytes
+_MOST = 100_000  # tensors
 _BYTES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
@@ -30,45 +33,72 @@ class Tensor:
     end: int
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """Name to tensor. Raises CheckpointError (CheckpointInvalid) unless the file is whole and well-formed."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+def read(path: Path, within: Path | None = None) -> dict[str, Tensor]:
+    """Name to tensor. `within`: the folder in which the file must lie.
+
+    Raises FileNotFoundError; CheckpointError: CheckpointIncomplete for a file that ends too early,
+    CheckpointInvalid unless it is well-formed.
+    """
+    with files.opened(path, within) as file:
+        size = os.fstat(file.fileno()).st_size
         head = file.read(8)
         if len(head) < 8:
-            raise _broken(path, "it is shorter than a header")
+            raise _unfinished(path, f"it has {size} bytes, which is shorter than a header")
         (length,) = struct.unpack("<Q", head)
-        if not 2 <= length <= min(_LARGEST, size - 8):
-            raise _broken(path, f"its header claims {length} bytes, the file has {size}; is it a Git LFS pointer?")
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise _broken(path, "its header is not JSON") from error
-    if not isinstance(header, dict):
-        raise _broken(path, "its header is not an object")
+        if length < 2 or length > _LARGEST:
+            raise _broken(path, f"its header claims {length} bytes, the file has {size}; a Git LFS pointer looks so")
+        text = file.read(length)
+    if len(text) < length:
+        raise _unfinished(path, f"it has {size} bytes of a header of {length}")
+    if text.count(b"{") > _MOST or text.count(b"[") > 2 * _MOST or text.count(b",") > 8 * _MOST:
+        raise _broken(path, f"its header tells of more than {_MOST:,} tensors")
+    try:
+        header = files.parsed(text, "its header")
+    except CheckpointError as error:
+        raise _broken(path, str(error).split(". ")[0].rstrip(".")) from error
     header.pop("__metadata__", None)
     tensors = {name: _tensor(path, name, entry, 8 + length) for name, entry in header.items()}
     expected = 8 + length
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
         if tensor.start != expected:
-            raise _broken(path, f"{name} does not begin where the tensor before it ends")
+            raise _broken(path, f"{name[:200]} does not begin where the tensor before it ends")
         expected = tensor.end
-    if expected != size:
-        raise _broken(path, f"it has {size} bytes where its header tells of {expected}; was the copy cut off?")
+    if size < expected:
+        raise _unfinished(path, f"it has {size} bytes where its header tells of {expected}")
+    if size > expected:
+        raise _broken(path, f"it has {size} bytes where its header tells of {expected}")
     return tensors
 
 
 def _tensor(path: Path, name: str, entry: object, offset: int) -> Tensor:
-    try:
-        assert isinstance(entry, dict)  # noqa: S101 - one of the ways to be malformed, caught below
-        dtype, shape = entry["dtype"], tuple(int(n) for n in entry["shape"])
-        start, end = (int(n) for n in entry["data_offsets"])
-        size = _BYTES[dtype] * math.prod(shape)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        raise _broken(path, f"the entry of {name} is malformed or of an unknown dtype") from error
-    if min(shape, default=0) < 0 or not 0 <= start <= end or end - start != size:
-        raise _broken(path, f"{name} has {end - start} bytes where its shape and dtype need {size}")
-    return Tensor(dtype, shape, offset + start, offset + end)
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _broken(path, f"the entry of {name[:200]} is malformed")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not (_naturals(shape) and _naturals(offsets) and len(offsets) == 2):
+        raise _broken(path, f"the entry of {name[:200]} is malformed: sizes and places are whole numbers from 0 on")
+    if not isinstance(dtype, str) or dtype not in _BYTES:
+        raise _broken(path, f"the entry of {name[:200]} has an unknown dtype")
+    start, end = offsets
+    if end - start != (size := _BYTES[dtype] * math.prod(shape)):
+        raise _broken(path, f"{name[:200]} has {end - start} bytes where its shape and dtype need {size}")
+    return Tensor(dtype, tuple(shape), offset + start, offset + end)
+
+
+def _naturals(value: object) -> bool:
+    """Whether these are numbers of at most 64 bits, few enough for a tensor's dimensions."""
+    return (
+        isinstance(value, list)
+        and len(value) <= 8
+        and all(type(number) is int and 0 <= number < 2**63 for number in value)
+    )
+
+
+def _unfinished(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        "CheckpointIncomplete",
+        f"{path.name} is not whole yet: {why}. It is looked at again until its trainer or copy is done; if nothing "
+        "writes any more, copy or save it again, or name an earlier checkpoint's folder.",
+    )
 
 
 def _broken(path: Path, why: str) -> CheckpointError:

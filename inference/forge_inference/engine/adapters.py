@@ -5,10 +5,8 @@ matrices side by side: two multiplications for any number of them (https://arxiv
 """
 
 import logging
-import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import linear
 
-from forge_inference.checkpoint.preflight import WEIGHTS, Adapter
+from forge_inference.checkpoint.preflight import Adapter
 from forge_inference.engine.contract import MOST_ADAPTERS
 from forge_inference.engine.errors import InvalidRequest
 
@@ -104,20 +102,24 @@ class Adapters:
         """Raises KeyError for a name that is not loaded; None is the base model alone."""
         return BASE if name is None else self._known[name][0]
 
-    def add(self, name: str, folder: Path, adapter: Adapter) -> None:
+    def stand_for(self, name: str, model: Adapter) -> None:
+        """A whole model has no adapter: requests by this name are answered by the model itself."""
+        self._known[name] = BASE, model
+
+    def add(self, name: str, adapter: Adapter) -> None:
         """Load what preflight has checked. Raises InvalidRequest when there is no room for one more."""
         if len(self._used()) >= MOST_ADAPTERS:
             raise InvalidRequest(f"{MOST_ADAPTERS} adapters are loaded already; unload one")
-        tensors = load_file(folder / WEIGHTS, device=str(self._device))
+        tensors = load_file(adapter.weights, device=str(self._device))
         slot = next(number for number in range(1, MOST_ADAPTERS + 1) if number not in self._used())
-        for module in adapter.modules:
+        for module, scale in adapter.modules.items():
             layer = self._model.get_submodule(module)
             if not isinstance(layer, Adapted):
                 parent, _, own = module.rpartition(".")
                 layer = Adapted(layer, self.slots, self._dtype)
                 setattr(self._model.get_submodule(parent), own, layer)
             a, b = (tensors[_KEY.format(module=module, side=side)].to(self._dtype) for side in "AB")
-            layer.put(slot, a, b, adapter.alpha / (math.sqrt(len(a)) if adapter.rank_stabilised else len(a)))
+            layer.put(slot, a, b, scale)
         self._known[name] = slot, adapter
         logger.info("adapter %s: rank %d on %d layers", name or "of the checkpoint", adapter.rank, len(adapter.modules))
 

@@ -18,7 +18,16 @@ from forge_inference.checkpoint.preflight import Adapter
 from forge_inference.engine import proof
 from forge_inference.engine.admission import prompt_of
 from forge_inference.engine.answer import Answer, Ear
-from forge_inference.engine.contract import CHECKPOINT, Checkpoint, Chunk, Load, Loaded, Request, Scored
+from forge_inference.engine.contract import (
+    CHECKPOINT,
+    Checkpoint,
+    Chunk,
+    Load,
+    Loaded,
+    Quantization,
+    Request,
+    Scored,
+)
 from forge_inference.engine.errors import (
     EngineError,
     EngineFailed,
@@ -129,8 +138,10 @@ class BatchingEngine:
         }
 
     def adapters(self) -> Mapping[str, Checkpoint]:
-        names = self._serving.weights.adapters.names() if self._serving else {}
-        return {name: described(adapter) for name, adapter in names.items()}
+        if self._serving is None:
+            return {}
+        weights = self._serving.weights
+        return {name: described(adapter, weights.quantization) for name, adapter in weights.adapters.names().items()}
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         serving = self._ready()
@@ -156,8 +167,11 @@ class BatchingEngine:
         return prompt_of(request, serving.prompts, rows=serving.rows, longest=self._max_model_len)
 
     def _slot(self, request: Request) -> int:
+        weights = self._ready().weights
+        if request.adapter is None and weights.adapter.choice.kind == "model":
+            raise UnknownAdapter("the checkpoint is a whole model: there is no base model beside it to ask")
         try:
-            return self._ready().weights.adapters.slot(request.adapter)
+            return weights.adapters.slot(request.adapter)
         except KeyError:
             raise UnknownAdapter(f"no adapter is loaded by the name {request.adapter!r}") from None
 
@@ -246,17 +260,31 @@ class BatchingEngine:
         effect, probe = serving.prove(CHECKPOINT, self._sources.checkpoint_uri)
         weights = serving.weights
         self._loaded = Loaded(
-            checkpoint=described(weights.adapter),
+            checkpoint=described(weights.adapter, weights.quantization),
             plan=weights.plan,
             quantization=weights.quantization,
             effect=effect,
             probe=probe,
             device=str(weights.device),
             load_seconds=time.monotonic() - start,
+            tokenizer=weights.tokenizer_folder,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
 
 
-def described(adapter: Adapter) -> Checkpoint:
-    """What of an adapter is told to others."""
-    return Checkpoint(adapter.digest, adapter.base_model, adapter.rank, adapter.alpha, adapter.target_modules)
+def described(adapter: Adapter, quantization: Quantization) -> Checkpoint:
+    """What of a checkpoint is told to others."""
+    return Checkpoint(
+        digest=adapter.digest,
+        base_model=adapter.base_model,
+        rank=adapter.rank,
+        alpha=adapter.alpha,
+        target_modules=adapter.target_modules,
+        kind=adapter.choice.kind,
+        folder=adapter.choice.name,
+        trainer=adapter.facts.trainer,
+        step=adapter.facts.step,
+        evaluation_loss=adapter.facts.evaluation_loss,
+        quantization_match=adapter.facts.matches(quantization.method),
+        watched=adapter.watched,
+    )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from forge_inference.checkpoint.watch import Watched
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -78,13 +80,20 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Facts about the adapter that is loaded."""
+    """Facts about the checkpoint that is loaded. A whole model has neither rank nor alpha."""
 
-    digest: str  # sha256:… over every file that was read
+    digest: str  # sha256:… over the weights and their configuration
     base_model: str | None
-    rank: int
-    alpha: float
+    rank: int | None
+    alpha: float | None
     target_modules: tuple[str, ...]
+    kind: Literal["adapter", "model"] = "adapter"
+    folder: str = "."  # inside the folder that was named
+    trainer: str | None = None
+    step: int | None = None
+    evaluation_loss: float | None = None
+    quantization_match: Literal["Match", "Mismatch", "Unknown"] = "Unknown"  # of training and serving
+    watched: Watched | None = None  # the files on disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +115,14 @@ class Probe:
     milliseconds: int
 
 
+ComputeDtype = Literal["bfloat16", "float16", "float32"]
+
+
 @dataclass(frozen=True, slots=True)
 class Quantization:
     method: Literal["nf4", "none"]
     double_quant: bool
-    compute_dtype: Literal["bfloat16", "float16", "float32"]
+    compute_dtype: ComputeDtype
 
 
 # How a base model that is quantised is computed with: in four bits, or in full from what the four bits mean.
@@ -124,10 +136,11 @@ class Loaded:
     checkpoint: Checkpoint
     plan: Plan
     quantization: Quantization
-    effect: AdapterEffect
+    effect: AdapterEffect | None  # None: a whole model
     probe: Probe
     device: str  # cpu, cuda:0 …
     load_seconds: float
+    tokenizer: Path | None = None  # its folder; None: the base model's
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def choose(device: torch.device, base: Base, quantization: Quantization) -> Plan
         fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it
         return "nf4" if fast else "dequantized"
     free, _ = torch.cuda.mem_get_info(device)
-    numbers = sum(out * into for out, into in base.linear().values()) * (2 if base.quantized else 1)  # two in a byte
+    numbers = sum(out * into for out, into in base.linear().values())
     needed = 2 * numbers  # bytes, in 16 bits
     return "dequantized" if needed < free * _ROOM else "nf4"
 

@@ -8,6 +8,7 @@ import torch
 
 from forge_inference.checkpoint.preflight import Adapter
 from forge_inference.engine import proof
+from forge_inference.engine.adapters import BASE
 from forge_inference.engine.answer import Answer, Ear
 from forge_inference.engine.contract import CHECKPOINT, AdapterEffect, Probe, Request
 from forge_inference.engine.errors import InvalidRequest, LoadError, UnknownAdapter
@@ -66,10 +67,13 @@ class Serving:
             device=weights.device,
         )
 
-    def prove(self, name: str, uri: str) -> tuple[AdapterEffect, Probe]:
-        """That the adapter has an effect and the batch computes what the model computes. Raises LoadError."""
+    def prove(self, name: str, uri: str) -> tuple[AdapterEffect | None, Probe]:
+        """That the adapter, if there is one, has an effect, and the batch computes what the model computes.
+
+        Raises LoadError.
+        """
         slot = self.weights.adapters.slot(name)
-        effect = proof.effect(self.weights, self.prompts, slot, uri)
+        effect = proof.effect(self.weights, self.prompts, slot, uri) if slot != BASE else None
         return effect, proof.probe(self.weights, self.prompts, self.batches, slot)
 
     def add(self, name: str, folder: Path, adapter: Adapter) -> None:
@@ -77,7 +81,7 @@ class Serving:
         adapters = self.weights.adapters
         if name in adapters.names():
             raise InvalidRequest(f"an adapter is loaded by the name {name!r} already; unload it first")
-        adapters.add(name, folder, adapter)
+        adapters.add(name, adapter)
         try:
             proof.effect(self.weights, self.prompts, adapters.slot(name), str(folder))
         except LoadError as error:

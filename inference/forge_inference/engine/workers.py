@@ -157,7 +157,9 @@ class Workers:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_file(str(self._base_model / "tokenizer.json"))
+        loaded = self.loaded()
+        folder = loaded.tokenizer if loaded and loaded.tokenizer else self._base_model
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def _ready(self) -> State:
         if failure := self.failure():

@@ -119,7 +119,7 @@ def create_admin_app(parts: Parts) -> FastAPI:
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/report")
-    async def what_is_loaded() -> Response:
+    def what_is_loaded() -> Response:  # in a thread of its own: it looks at files, and their disk may be slow
         loaded = parts.engine.loaded()
         if loaded is None:
             return JSONResponse(errors.body("NotReady", "the model is being loaded"), 503)

@@ -25,13 +25,15 @@ class Models:
             return CHECKPOINT
         if model and model in self._engine.adapters():
             return model
-        if model == BASE:
+        if model == BASE and BASE in self._names():
             return None
         raise UnknownAdapter(f"there is no model {model!r}; there are {', '.join(self._names())}")
 
     def _names(self) -> list[str]:
-        others = [name for name in self._engine.adapters() if name != CHECKPOINT]
-        return list(dict.fromkeys((self.name, *others, BASE)))
+        known = self._engine.adapters()
+        others = [name for name in known if name != CHECKPOINT]
+        whole = CHECKPOINT in known and known[CHECKPOINT].kind == "model"  # which stands on no other one
+        return list(dict.fromkeys((self.name, *others, *([] if whole else [BASE]))))
 
     def listed(self) -> list[dict[str, Any]]:
         """In the shape of OpenAI's list; `root` is the checkpoint's digest, `parent` the model it was trained on."""

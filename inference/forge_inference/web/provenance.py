@@ -12,7 +12,10 @@ def quantization(loaded: Loaded) -> dict[str, Any]:
     return {"method": found.method, "doubleQuant": found.double_quant, "computeDtype": found.compute_dtype}
 
 
-def effect(loaded: Loaded) -> dict[str, Any]:
+def effect(loaded: Loaded) -> dict[str, Any] | None:
+    """None for a whole model: there is no adapter whose effect could be measured."""
+    if loaded.effect is None:
+        return None
     return {"effective": loaded.effect.effective, "maxAbsLogitDelta": loaded.effect.max_abs_logit_delta}
 
 
@@ -24,6 +27,10 @@ def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
         "server": __version__,
         "checkpoint": loaded.checkpoint.digest if loaded else None,
         "base_model": loaded.checkpoint.base_model if loaded else None,
+        "folder": loaded.checkpoint.folder if loaded else None,
+        "trainer": loaded.checkpoint.trainer if loaded else None,
+        "training_step": loaded.checkpoint.step if loaded else None,
+        "quantization_match": loaded.checkpoint.quantization_match if loaded else None,
         "quantization": quantization(loaded) if loaded else None,
         "plan": loaded.plan if loaded else None,
         "adapter_effect": effect(loaded) if loaded else None,
@@ -32,7 +39,7 @@ def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
 
 
 def report(loaded: Loaded, model: str) -> dict[str, Any]:
-    """What the operator reads; docs/architecture.md has the shape."""
+    """What the operator reads; docs/architecture.md has the shape. Looks at the checkpoint's files again."""
     found = loaded.checkpoint
     return {
         "model": model,
@@ -43,6 +50,13 @@ def report(loaded: Loaded, model: str) -> dict[str, Any]:
             "rank": found.rank,
             "alpha": found.alpha,
             "targetModules": list(found.target_modules),
+            "kind": found.kind,
+            "folder": found.folder,
+            "trainer": found.trainer,
+            "trainingStep": found.step,
+            "evaluationLoss": found.evaluation_loss,
+            "quantizationMatch": found.quantization_match,
+            "changedOnDisk": found.watched is not None and found.watched.changed(),
         },
         "quantization": quantization(loaded),
         "adapterEffect": effect(loaded),

@@ -78,6 +78,9 @@ def definition() -> dict[str, Any]:
         # With `-o wide` only.
         _column("Profile", "string", ".spec.profile", "The administrator's pod shape.", priority=1),
         _column("Checkpoint", "string", ".status.checkpoint.digest", "Digest of what is served.", priority=1),
+        _column("Folder", "string", ".status.checkpoint.folder", "The folder of the run.", priority=1),
+        _column("Step", "integer", ".status.checkpoint.trainingStep", "Steps of training.", priority=1),
+        _column("Quantization", "string", ".status.checkpoint.quantizationMatch", "As in training?", priority=1),
         _column("Message", "string", f"{condition}.message", "What to do.", priority=1),
     ]
     return {

@@ -202,14 +202,29 @@ class LoadedCheckpoint(_Api):
     base_model: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
         default=None, description="The base model that the checkpoint says it was trained on."
     )
-    rank: int = Field(ge=1, le=65_536, description="Rank of the adapter.")
-    alpha: float = Field(ge=0, le=1e6, description="Scale of the adapter, before it is divided by the rank.")
+    rank: int | None = Field(default=None, ge=1, le=65_536, description="Rank of the adapter; a whole model has none.")
+    alpha: float | None = Field(
+        default=None, ge=0, le=1e6, description="Scale of the adapter, before it is divided by the rank."
+    )
     target_modules: list[ShortText] = Field(
         max_length=256,
         description="The layers that the adapter changes.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     quantization: ShortText = Field(description="How the base model is held, e.g. nf4/bfloat16.")
+    kind: ShortText | None = Field(
+        default=None, description="adapter: LoRA beside the base model. model: a whole one, merged or fully fine-tuned."
+    )
+    folder: LongText | None = Field(
+        default=None, description="The folder that was chosen inside the checkpoint's; . for that folder itself."
+    )
+    trainer: ShortText | None = Field(default=None, description="What trained it, with its version where written.")
+    training_step: int | None = Field(default=None, ge=0, le=2**53, description="Optimizer steps until it was saved.")
+    evaluation_loss: float | None = Field(default=None, ge=-1e6, le=1e6, description="The trainer's own, at that step.")
+    quantization_match: Literal["Match", "Mismatch", "Unknown"] | None = Field(
+        default=None,
+        description="Whether the base model is held as it was in training. Unknown: the trainer wrote it nowhere.",
+    )
 
 
 class Status(_Api):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -24,6 +24,8 @@ from forge_operator.status.conditions import judge, refused
 from forge_operator.status.observed import Observed, Report, is_ready, uid
 
 logger = logging.getLogger(__name__)
+
+_FRESH = timedelta(minutes=1)  # of a report: each resync asks anew, a burst of events does not
 
 
 class Cluster(Writer, Remover, Protocol):
@@ -56,8 +58,8 @@ class Reconciler:
         self._settings, self._metrics, self._now = settings, metrics, now
         self._give_way = give_way
         self._applier = Applier(client)
-        # A server reports what it loaded, which is the same until it is started again.
-        self._reports: dict[str, tuple[int, Report]] = {}
+        # What a server loaded is the same until it is started again; whether its files still are, it says when asked.
+        self._reports: dict[str, tuple[int, datetime, Report]] = {}
 
     async def reconcile(self, key: Key) -> None:
         """Bring one model up to date.
@@ -131,16 +133,16 @@ class Reconciler:
         """What the pod says, or why it says nothing."""
         restarts = _restarts(pod)
         known = self._reports.get(uid(pod))
-        if known is not None and known[0] == restarts:
-            return known[1]
+        if known is not None and known[0] == restarts and self._now() - known[1] < _FRESH:
+            return known[2]
         try:
             report = Report.model_validate(await self._pods.fetch(pod))
         except ReportUnavailable as error:
-            return str(error)
+            return known[2] if known is not None and known[0] == restarts else str(error)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             return f"its report is not as expected: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-        self._reports[uid(pod)] = (restarts, report)
+        self._reports[uid(pod)] = (restarts, self._now(), report)
         return report
 
     def forget_pod(self, pod: Mapping[str, Any]) -> None:

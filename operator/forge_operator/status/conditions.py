@@ -1,8 +1,8 @@
 """The only file that knows conditions. False = your turn, Unknown = ours, still trying, True = it works.
 
 Ready               a generation through this adapter succeeded on a ready pod of the present spec
-CheckpointVerified  the ready pods loaded one and the same checkpoint
-AdapterEffective    the adapter changes the base model's answers
+CheckpointVerified  the ready pods loaded one and the same checkpoint, and its folder still holds it
+AdapterEffective    the adapter changes the base model's answers; absent for a whole model, which has no adapter
 Progressing         all pods run the present spec (True), are getting there (Unknown), or cannot (False)
 """
 
@@ -23,6 +23,7 @@ _ABOUT_THE_CHECKPOINT = {
     Reason.CHECKPOINT_NOT_FOUND,
     Reason.CHECKPOINT_INVALID,
     Reason.CHECKPOINT_INCOMPLETE,
+    Reason.CHECKPOINT_UNSUPPORTED,
     Reason.BASE_MODEL_NOT_FOUND,
     Reason.BASE_MODEL_MISMATCH,
     Reason.VOLUME_UNAVAILABLE,
@@ -32,13 +33,14 @@ _ABOUT_THE_ADAPTER = {Reason.ADAPTER_INEFFECTIVE}
 
 def judge(model: Model, observed: Observed, previous: Mapping[str, Any], now: datetime) -> Status:
     """The complete status of a model whose children were applied. Nothing new: equal to `previous`."""
-    questions: dict[str, Callable[[Model, Observed], Verdict]] = {
+    questions: dict[str, Callable[[Model, Observed], Verdict | None]] = {
         "Ready": _ready,
         "CheckpointVerified": _checkpoint_verified,
         "AdapterEffective": _adapter_effective,
         "Progressing": _progressing,
     }
-    verdicts = {kind: question(model, observed) for kind, question in questions.items()}
+    answers = {kind: question(model, observed) for kind, question in questions.items()}
+    verdicts = {kind: verdict for kind, verdict in answers.items() if verdict is not None}
     facts = {
         "url": _url(observed.deployment),
         "replicas": _count(observed.deployment, "replicas"),
@@ -74,7 +76,7 @@ def _ready(model: Model, observed: Observed) -> Verdict:
     if model.spec.replicas == 0:
         return yours(Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve the model.")
     reports = [report for _, report in observed.reporting()]
-    if any(not report.adapter_effect.effective for report in reports):
+    if any(report.adapter_effect and not report.adapter_effect.effective for report in reports):
         return _with_old_pods(_INEFFECTIVE, observed)
     if any(not report.probe.succeeded for report in reports):
         return _with_old_pods(_PROBE_FAILED, observed)
@@ -117,13 +119,23 @@ def _checkpoint_verified(model: Model, observed: Observed) -> Verdict:
             f"The pods loaded different files from {model.spec.checkpoint.uri}: {' and '.join(digests)}. "
             "Give each training run a folder of its own, and name it in spec.checkpoint.uri.",
         )
+    if any(report.checkpoint.changed_on_disk for _, report in observed.reporting()):
+        return yours(
+            Reason.CHECKPOINT_CHANGED,
+            f"The pods serve {digests[0]}, and {model.spec.checkpoint.uri} holds something else by now: a pod that "
+            "starts would serve that. Restore the files, name a folder that stays in spec.checkpoint.uri, or delete "
+            "the pods to serve the new files.",
+        )
     if digests:
         return Verdict("True", Reason.VERIFIED, f"The pods loaded {digests[0]}.")
     return _only(_ABOUT_THE_CHECKPOINT, model, observed)
 
 
-def _adapter_effective(model: Model, observed: Observed) -> Verdict:
-    effects = [report.adapter_effect for _, report in observed.reporting()]
+def _adapter_effective(model: Model, observed: Observed) -> Verdict | None:
+    reports = [report for _, report in observed.reporting()]
+    effects = [report.adapter_effect for report in reports if report.adapter_effect]
+    if reports and not effects:
+        return None  # neither True nor False would be true of a whole model
     if any(not effect.effective for effect in effects):
         return _INEFFECTIVE
     if effects:
@@ -180,6 +192,12 @@ def _checkpoint(observed: Observed) -> Status | None:
         "alpha": loaded.alpha,
         "targetModules": sorted(loaded.target_modules),
         "quantization": f"{quantization.method}/{quantization.compute_dtype}",
+        "kind": loaded.kind,
+        "folder": loaded.folder,
+        "trainer": loaded.trainer,
+        "trainingStep": loaded.training_step,
+        "evaluationLoss": loaded.evaluation_loss,
+        "quantizationMatch": loaded.quantization_match,
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -19,13 +19,21 @@ class _Said(BaseModel):
 
 
 class ReportedCheckpoint(_Said):
-    """The adapter that the pod loaded."""
+    """What the pod loaded: an adapter, or a whole model, which has neither rank nor alpha."""
 
     digest: Annotated[str, StringConstraints(max_length=128)]
     base_model: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    rank: Annotated[int, Field(ge=1, le=65_536)]
-    alpha: Annotated[float, Field(ge=0, le=1e6)]
+    rank: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    alpha: Annotated[float, Field(ge=0, le=1e6)] | None = None
     target_modules: Annotated[list[Text], Field(max_length=256)]
+    # Pods of an earlier version do not say these.
+    kind: Text | None = None
+    folder: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    trainer: Text | None = None
+    training_step: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    evaluation_loss: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
+    quantization_match: Literal["Match", "Mismatch", "Unknown"] | None = None
+    changed_on_disk: bool = False
 
 
 class ReportedQuantization(_Said):
@@ -58,7 +66,7 @@ class Report(_Said):
     version: str
     checkpoint: ReportedCheckpoint
     quantization: ReportedQuantization
-    adapter_effect: AdapterEffect
+    adapter_effect: AdapterEffect | None  # None: a whole model
     probe: Probe
 
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     AWAITING_REPORT = "AwaitingReport", "A pod is ready but has not told the operator what it loaded."
     NOT_LOADED = "NotLoaded", "No pod has loaded the checkpoint yet."
     ROLLING_OUT = "RollingOut", "Pods of the new spec are replacing older ones."
+    CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint is still being written; the pod looks again."
     EVICTED = "Evicted", "The node removed or refused the pod; another one is being made."
 
     # Yours: somebody has to change something.
@@ -41,12 +42,12 @@ class Reason(StrEnum):
     PODS_REFUSED = "PodsRefused", "The cluster refuses to create pods, by a quota or an admission rule."
     DEADLINE_EXCEEDED = "DeadlineExceeded", "No pod became ready in the time that a start may take."
     CRASHED = "Crashed", "The server ended without saying why; the message has its last lines."
-    CHECKPOINT_CHANGED = "CheckpointChanged", "The ready pods loaded different files from the same place."
+    CHECKPOINT_CHANGED = "CheckpointChanged", "The pods serve other files than the checkpoint's folder has now."
 
     # Yours, in the server's own words: its termination message carries the same reasons.
     CHECKPOINT_NOT_FOUND = "CheckpointNotFound", "The checkpoint's folder or one of its files does not exist."
-    CHECKPOINT_INVALID = "CheckpointInvalid", "A file of the checkpoint is broken or of an unsupported kind."
-    CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint lacks tensors that its adapter needs."
+    CHECKPOINT_INVALID = "CheckpointInvalid", "A file of the checkpoint is broken, or contradicts another one."
+    CHECKPOINT_UNSUPPORTED = "CheckpointUnsupported", "The checkpoint is of a kind that is not served as it is."
     BASE_MODEL_NOT_FOUND = "BaseModelNotFound", "The base model's folder or one of its files does not exist."
     BASE_MODEL_MISMATCH = "BaseModelMismatch", "The checkpoint was not trained on this base model."
     ADAPTER_INEFFECTIVE = "AdapterIneffective", "The adapter changes nothing in the base model's answers."
@@ -61,6 +62,7 @@ LAST_WORDS = frozenset(
         Reason.CHECKPOINT_NOT_FOUND,
         Reason.CHECKPOINT_INVALID,
         Reason.CHECKPOINT_INCOMPLETE,
+        Reason.CHECKPOINT_UNSUPPORTED,
         Reason.BASE_MODEL_NOT_FOUND,
         Reason.BASE_MODEL_MISMATCH,
         Reason.ADAPTER_INEFFECTIVE,

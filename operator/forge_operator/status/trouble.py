@@ -132,7 +132,8 @@ def _memory_ran_out(model: Model, observed: Observed) -> Verdict | None:
 def _server_said_why(model: Model, observed: Observed) -> Verdict | None:
     for status in _servers(observed):
         if words := last_words(_ended(status).get("message", "")):
-            return yours(*words)
+            # The container is started again, with growing pauses, until its trainer or copy is done.
+            return ours(*words) if words[0] == Reason.CHECKPOINT_INCOMPLETE else yours(*words)
     return None
 
 

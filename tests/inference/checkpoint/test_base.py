@@ -44,7 +44,7 @@ def test_weights_in_several_files_are_found_through_their_index(tmp_path: Path) 
 def test_a_config_that_is_cut_off_is_invalid(tmp_path: Path) -> None:
     folder = a_base(tmp_path / "m")
     (folder / "config.json").write_text('{"model_type": ')
-    _refused(folder, "CheckpointInvalid", "config.json of the base model", URI)
+    _refused(folder, "CheckpointInvalid", "config.json is not JSON", URI)
 
 
 def _refused(folder: Path, reason: str, *says: str) -> None:

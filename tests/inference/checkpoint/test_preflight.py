@@ -69,16 +69,16 @@ def tensors(**changes: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("breaks", "reason", "words"),
     [
-        (a_pickle, "CheckpointNotFound", "no adapter_model.safetensors"),
+        (a_pickle, "CheckpointUnsupported", "adapter_model.bin is pickled weights"),
         (lambda adapter: (adapter / CONFIG).unlink(), "CheckpointNotFound", CONFIG),
         (lambda adapter: (adapter / CONFIG).write_text("{"), "CheckpointInvalid", f"{CONFIG} is not JSON"),
         (lambda adapter: (adapter / CONFIG).write_text("[" * 99999), "CheckpointInvalid", f"{CONFIG} is not JSON"),
-        (lambda adapter: (adapter / CONFIG).write_text(" " * 2**21), "CheckpointInvalid", "larger than 1 MiB"),
-        (cut_off, "CheckpointInvalid", "was the copy cut off"),
+        (lambda adapter: (adapter / CONFIG).write_text(" " * 2**21), "CheckpointInvalid", "larger than 1,024 KiB"),
+        (cut_off, "CheckpointIncomplete", "not whole yet"),
         (a_pointer, "CheckpointInvalid", "Git LFS pointer"),
         (nonsense, "CheckpointInvalid", "is not JSON"),
-        (tensors(a=None), "CheckpointIncomplete", f"{MODULE} has no lora_A"),
-        (tensors(a=None, b=None), "CheckpointIncomplete", "no tensors"),
+        (tensors(a=None), "CheckpointInvalid", f"{MODULE} has no lora_A"),
+        (tensors(a=None, b=None), "CheckpointInvalid", "no tensors"),
         (tensors(a=np.ones((RANK + 1, WIDTH))), "CheckpointInvalid", f"r = {RANK}"),
         (tensors(b=np.ones((WIDTH * 2, RANK))), "BaseModelMismatch", "128, 64"),
         (tensors(stray=np.ones(3)), "CheckpointInvalid", "stray is not a tensor of a LoRA adapter"),
@@ -95,28 +95,34 @@ def test_a_broken_adapter_is_refused(tmp_path: Path, breaks: Callable[[Path], ob
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("reason", "key", "value", "words"),
     [
-        ("peft_type", "IA3"),
-        ("use_dora", True),
-        ("modules_to_save", ["lm_head"]),
-        ("bias", "all"),
-        ("target_modules", "model\\.(.*)"),
-        ("rank_pattern", {"^x": 1}),
-        ("auto_mapping", {"base_model_class": "x", "parent_library": "os"}),
-        ("megatron_core", "os"),
-        ("init_lora_weights", "pissa"),
-        ("r", "8"),
-        ("r", 0),
-        ("lora_alpha", True),
-        ("of_the_future", 1),
+        ("CheckpointUnsupported", "peft_type", "IA3", "LoRA is"),
+        ("CheckpointUnsupported", "task_type", "SEQ_CLS", "only CAUSAL_LM generates text"),
+        ("CheckpointUnsupported", "use_dora", True, "DoRA"),
+        ("CheckpointUnsupported", "modules_to_save", ["lm_head"], "trained whole"),
+        ("CheckpointUnsupported", "trainable_token_indices", [3], "rows of the embedding"),
+        ("CheckpointUnsupported", "target_parameters", ["experts.gate_up_proj"], "single parameters"),
+        ("CheckpointUnsupported", "bias", "all", "trained biases"),
+        ("CheckpointUnsupported", "init_lora_weights", "pissa", "changed the base model's weights"),
+        ("CheckpointUnsupported", "of_the_future", 1, "not known here"),
+        ("CheckpointInvalid", "rank_pattern", {"(a+)+$": 1}, "not what PEFT writes"),
+        ("CheckpointInvalid", "auto_mapping", {"base_model_class": "x", "parent_library": "os"}, "not what PEFT"),
+        ("CheckpointInvalid", "megatron_core", "os", "not what PEFT"),
+        ("CheckpointInvalid", "r", "8", "not what PEFT"),
+        ("CheckpointInvalid", "r", 0, "not what PEFT"),
+        ("CheckpointInvalid", "lora_alpha", True, "not what PEFT"),
+        ("CheckpointInvalid", "lora_alpha", 10**400, "not what PEFT"),
+        ("CheckpointInvalid", "target_modules", [{}], "not what PEFT"),
     ],
 )
-def test_a_key_that_asks_for_something_else_is_named(tmp_path: Path, key: str, value: object) -> None:
+def test_a_key_that_asks_for_something_else_is_named(
+    tmp_path: Path, reason: str, key: str, value: object, words: str
+) -> None:
     adapter = an_adapter(tmp_path / "adapter", **{key: value})
-    with pytest.raises(CheckpointError, match=f"{CONFIG}: {key} = ") as refused:
+    with pytest.raises(CheckpointError, match=f"{CONFIG}: {key} = .*{words}") as refused:
         check(a_base(tmp_path / "base"), adapter)
-    assert refused.value.reason == "CheckpointInvalid"
+    assert refused.value.reason == reason
 
 
 def test_an_adapter_of_another_model_names_the_layer(tmp_path: Path) -> None:

@@ -36,14 +36,16 @@ def _with(name: str, value: Any) -> Callable[[Tensors], Tensors]:
 @pytest.mark.parametrize(
     ("change", "reason", "says"),
     [
-        pytest.param(_without("layers.1"), "CheckpointIncomplete", "lacks 2 of the 4 layers", id="half of the layers"),
-        pytest.param(_without("layers.0.mlp"), "CheckpointIncomplete", "layers.0.mlp.down_proj", id="one layer less"),
-        pytest.param(_without("lora_B"), "CheckpointIncomplete", "no lora_B", id="only A"),
+        pytest.param(_without("layers.1"), "CheckpointInvalid", "lacks 2 of the 4 layers", id="half of the layers"),
+        pytest.param(_without("layers.0.mlp"), "CheckpointInvalid", "layers.0.mlp.down_proj", id="one layer less"),
+        pytest.param(_without("lora_B"), "CheckpointInvalid", "no lora_B", id="only A"),
         pytest.param(_renamed("_orig_mod."), "CheckpointInvalid", "_orig_mod", id="compiled"),
         pytest.param(_renamed("base_model.model."), "CheckpointInvalid", "not a tensor of", id="wrapped twice"),
-        pytest.param(_with("lora_magnitude_vector", [1.0]), "CheckpointInvalid", "lora_magnitude_vector", id="DoRA"),
+        pytest.param(
+            _with("lora_magnitude_vector", [1.0]), "CheckpointUnsupported", "lora_magnitude_vector", id="DoRA"
+        ),
         pytest.param(_with("lora_A.weight", np.ones((4, 0), "f4")), "CheckpointInvalid", "shape", id="nothing in it"),
-        pytest.param(_with("lora_A.weight", np.ones((4, 192), "i1")), "CheckpointInvalid", "I8", id="integers"),
+        pytest.param(_with("lora_A.weight", np.ones((4, 192), "i1")), "CheckpointUnsupported", "I8", id="integers"),
         pytest.param(_with("lora_B.weight", np.full((128, 4), np.inf, "f2")), "CheckpointInvalid", FIRST, id="inf"),
     ],
 )

@@ -42,11 +42,11 @@ def test_an_adapter_that_changes_nothing_for_another_reason_is_found_by_measurin
     assert _reason(engine, "changes no logit") == "AdapterIneffective"
 
 
-def test_a_broken_adapter_is_invalid(make: Make, tmp_path: Path) -> None:
+def test_an_adapter_that_is_still_being_written_is_incomplete(make: Make, tmp_path: Path) -> None:
     folder = an_adapter(tmp_path / "a")
     path = folder / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    assert _reason(make(checkpoint=folder), "adapter_model.safetensors") == "CheckpointInvalid"
+    assert _reason(make(checkpoint=folder), "adapter_model.safetensors") == "CheckpointIncomplete"
 
 
 async def test_folders_that_are_missing_are_named_and_requests_are_refused(make: Make, tmp_path: Path) -> None:

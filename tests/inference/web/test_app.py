@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web.app import Parts, create_admin_app, create_app
 from forge_inference.web.middleware import BODY_LIMIT
-from tests.support.engines import ScriptedEngine
+from tests.support.engines import LOADED, ScriptedEngine
 
 GENERATE = "/api/v1/generate"
 
@@ -271,3 +272,14 @@ async def test_the_documentation_needs_nothing_from_elsewhere(api: httpx.AsyncCl
     for place in found:
         assert place.startswith("/docs/files/")
         assert (await api.get(place)).status_code == 200
+
+
+async def test_a_whole_model_stands_on_no_base_model(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
+    assert [model["id"] for model in (await api.get("/v1/models")).json()["data"]] == ["hbb", "base"]
+    whole = replace(LOADED.checkpoint, kind="model", rank=None, alpha=None, target_modules=(), folder="merged")
+    engine.state = replace(LOADED, checkpoint=whole, effect=None)
+    assert [model["id"] for model in (await api.get("/v1/models")).json()["data"]] == ["hbb"]
+    assert (await api.post(GENERATE, json={"text": "x", "model": "base"})).status_code == 404
+    found = (await api.post(GENERATE, json={"text": "x"})).json()["provenance"]
+    assert (found["folder"], found["adapter_effect"], found["quantization_match"]) == ("merged", None, "Unknown")
+    assert (await api.get("/api/v1/health")).json()["adapter_effect"] is None

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +48,7 @@ class Bench:
     def restart(self) -> None:
         """A new process that knows nothing but what it lists."""
         self.cache = Cache()
+        self.now = NOW
         self.gives_way = False
         self.reconciler = Reconciler(
             self.cluster,
@@ -55,7 +56,7 @@ class Bench:
             self.pods,
             some_settings(),
             Metrics(),
-            lambda: NOW,
+            lambda: self.now,
             lambda key: self.gives_way,
         )
 
@@ -230,6 +231,30 @@ async def test_a_server_that_was_started_again_is_asked_again(bench: Bench) -> N
     bench.cluster.edit(place, lambda pod: pod["status"]["containerStatuses"][0].update(restartCount=1))
     await bench.reconcile()
     assert bench.pods.asked == ["pod-1", "pod-1"]
+
+
+async def test_files_that_change_under_a_running_model_are_seen_at_the_next_look(bench: Bench) -> None:
+    report = a_report().model_dump(by_alias=True)
+    bench.pods.answer = {**report, "checkpoint": {**report["checkpoint"], "changedOnDisk": True}}
+    bench.now = NOW + timedelta(seconds=59)
+    await bench.reconcile()
+    assert bench.condition("CheckpointVerified") == ("True", "Verified"), "a burst of events asks once"
+    bench.now = NOW + timedelta(seconds=61)
+    await bench.reconcile()
+    assert bench.condition("CheckpointVerified") == ("False", "CheckpointChanged")
+    assert bench.condition() == ("True", "Serving")
+    bench.cluster.writes.clear()
+    bench.now = NOW + timedelta(seconds=200)
+    await bench.reconcile()
+    assert bench.cluster.writes == []
+
+
+async def test_a_pod_that_told_what_it_loaded_need_not_tell_it_again(bench: Bench) -> None:
+    bench.pods.answer = ReportUnavailable("the pod answered 503")
+    bench.now = NOW + timedelta(hours=1)
+    await bench.reconcile()
+    assert bench.condition() == ("True", "Serving")
+    assert bench.cluster.writes == []
 
 
 async def test_a_model_on_its_way_out_is_left_to_the_garbage_collector(bench: Bench) -> None:

@@ -147,6 +147,53 @@ def test_what_the_server_says_of_the_checkpoint_reaches_the_condition_about_it()
     assert _told(status, "AdapterEffective") == ("Unknown", "NotLoaded")
 
 
+def test_a_checkpoint_that_is_being_written_is_nobodys_turn() -> None:
+    words = '{"reason": "CheckpointIncomplete", "message": "adapter_model.safetensors is not whole yet"}'
+    ended = {"reason": "Error", "exitCode": 1, "message": words}
+    status = _judged(_seen(a_pod(DEPLOYMENT, "a", **a_server(ended=ended))))
+    assert _told(status) == _told(status, "CheckpointVerified") == ("Unknown", "CheckpointIncomplete")
+    assert _told(status, "Progressing")[0] == "Unknown"
+
+
+LOADED = a_report().checkpoint.model_dump()
+
+
+def test_files_that_changed_under_a_running_model_are_told_and_the_model_stays_ready() -> None:
+    pods = [a_pod(DEPLOYMENT, name, ready=True) for name in ("a", "b")]
+    changed = a_report(checkpoint={**LOADED, "changed_on_disk": True})
+    status = _judged(_seen(*pods, a=a_report(), b=changed))
+    assert _told(status) == ("True", "Serving")
+    assert _told(status, "CheckpointVerified") == ("False", "CheckpointChanged")
+    assert "pvc://models/runs/1 holds something else by now" in _message(status, "CheckpointVerified")
+
+
+def test_of_a_whole_model_nothing_is_said_about_an_adapter() -> None:
+    whole = {"digest": "sha256:cc33", "targetModules": [], "kind": "model", "folder": "merged"}
+    status = _judged(_seen(a_pod(DEPLOYMENT, "a", ready=True), a=a_report(checkpoint=whole, adapterEffect=None)))
+    assert [(c["type"], c["status"]) for c in status["conditions"]] == [
+        ("Ready", "True"),
+        ("CheckpointVerified", "True"),
+        ("Progressing", "True"),
+    ]
+    assert status["checkpoint"] == {
+        "digest": "sha256:cc33",
+        "targetModules": [],
+        "quantization": "nf4/bfloat16",
+        "kind": "model",
+        "folder": "merged",
+    }
+    Status.model_validate(status)
+
+
+def test_what_is_known_of_the_training_is_in_the_status() -> None:
+    facts = {"folder": "checkpoint-8", "trainer": "TRL 1.16.0", "trainingStep": 8, "evaluationLoss": 0.5}
+    told = a_report(checkpoint={**LOADED, **facts, "quantizationMatch": "Mismatch", "kind": "adapter"})
+    status = _judged(_seen(a_pod(DEPLOYMENT, "a", ready=True), a=told))
+    assert {key: status["checkpoint"][key] for key in facts} == facts
+    assert status["checkpoint"]["quantizationMatch"] == "Mismatch"
+    Status.model_validate(status)
+
+
 def test_a_rollout_is_not_over_before_the_deployments_status_speaks_of_its_spec() -> None:
     stale = a_live_deployment(MODEL, observedGeneration=2)
     status = _judged(_seen(a_pod(stale, "a", ready=True), deployment=stale, a=a_report()))

@@ -16,8 +16,8 @@ def _page() -> str:
 | condition | True when |
 |---|---|
 | `Ready` | a generation through this adapter succeeded on a ready pod of the present spec |
-| `CheckpointVerified` | the ready pods loaded one and the same checkpoint |
-| `AdapterEffective` | the adapter changes the base model's answers |
+| `CheckpointVerified` | the ready pods loaded one and the same checkpoint, and its folder still holds it |
+| `AdapterEffective` | the adapter changes the base model's answers; absent for a whole model, which has no adapter |
 | `Progressing` | all pods run the present spec |
 
 **True**: it works. **False**: it is your turn. **Unknown**: the operator is still at it. `lastTransitionTime` moves

@@ -160,6 +160,15 @@ def test_the_trouble_of_an_injected_container_is_not_taken_for_the_servers() -> 
     assert _of(pod).reason == "Loading"
 
 
+def test_a_checkpoint_that_is_being_written_is_waited_for() -> None:
+    words = json.dumps({"reason": "CheckpointIncomplete", "message": "adapter_model.safetensors is not whole yet"})
+    for pod in (_ended(message=words), None):
+        ended = {"ended": pod} if pod else {"before": _ended(message=words)}
+        verdict = _of(a_pod(DEPLOYMENT, **a_server(**ended)))
+        assert (verdict.truth, verdict.reason) == ("Unknown", "CheckpointIncomplete")
+        assert "not whole yet" in verdict.message
+
+
 @pytest.mark.parametrize("reason", sorted(LAST_WORDS))
 def test_every_reason_of_the_servers_last_words_is_taken_over(reason: str) -> None:
     assert last_words(json.dumps({"reason": reason, "message": "m"})) == (reason, "m")
