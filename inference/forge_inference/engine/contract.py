@@ -85,6 +85,8 @@ class Checkpoint:
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
+    revision: str | None = None  # of what was fetched, where the source has versions
+    content_digest: str | None = None  # sha256:… over all files that were fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def report(loaded: Loaded, model: str) -> dict[str, Any]:
             "rank": found.rank,
             "alpha": found.alpha,
             "targetModules": list(found.target_modules),
+            "revision": found.revision,
+            "contentDigest": found.content_digest,
         },
         "quantization": quantization(loaded),
         "adapterEffect": effect(loaded),

@@ -26,6 +26,8 @@ class ReportedCheckpoint(_Said):
     rank: Annotated[int, Field(ge=1, le=65_536)]
     alpha: Annotated[float, Field(ge=0, le=1e6)]
     target_modules: Annotated[list[Text], Field(max_length=256)]
+    revision: Text | None = None  # of what was fetched; None for files on a claim
+    content_digest: Annotated[str, StringConstraints(max_length=128)] | None = None
 
 
 class ReportedQuantization(_Said):
