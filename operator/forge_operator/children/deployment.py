@@ -119,7 +119,8 @@ def _server(model: Model, settings: Settings, profile: Profile) -> Manifest:
         ],
         "resources": resources(profile),
         "volumeMounts": _mounts(model),
-        "startupProbe": _probe("/startupz", every=10, failures=_STARTUP_SECONDS // 10),
+        # Often: a small model loads in seconds, and is Ready only when the kubelet has looked.
+        "startupProbe": _probe("/startupz", every=2, failures=_STARTUP_SECONDS // 2),
         "readinessProbe": _probe("/readyz", every=5, failures=2),
         "livenessProbe": _probe("/livez", every=10, failures=6),
         "lifecycle": {"preStop": {"sleep": {"seconds": _UNLISTED_SECONDS}}},
