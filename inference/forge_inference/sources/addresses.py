@@ -26,7 +26,7 @@ class Uri:
 def parse(text: str) -> Uri:
     """Raises SourceError (SourceInvalid) for what is no URI, or holds credentials."""
     found = _SCHEME.fullmatch(text)
-    if found is None or any(ord(letter) < 33 or ord(letter) == 127 for letter in text):
+    if found is None or any(ord(letter) < 33 or letter in "\\\x7f" for letter in text):
         raise SourceError(
             "SourceInvalid", "This is not a URI. Write SCHEME://WHERE without spaces, e.g. hf://org/model@main."
         )

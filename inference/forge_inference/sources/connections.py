@@ -16,6 +16,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError, SSLError
 from urllib3.response import BaseHTTPResponse
+from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
 from forge_inference import __version__
@@ -55,14 +56,19 @@ class Connections:
         home = None
         for _ in range(_MOST_REDIRECTS + 1):
             url = self.policy.mirrored(url)
-            here = urlsplit(url)
-            origin = (here.scheme, here.hostname, here.port)
+            here = parse_url(url)  # as the pool reads it
+            origin = (here.scheme, here.host, here.port)
             home = home or origin
             sent = {"Accept-Encoding": "identity", **(headers or {}), **((secret or {}) if origin == home else {})}
             try:
                 response = self.pool.urlopen(method, url, headers=sent, preload_content=False)
             except (HTTPError, OSError) as error:
                 raise failure(error, url) from error
+            except ValueError:  # whose words repeat the header, so they are left out
+                raise SourceError(
+                    "SourceInvalid",
+                    f"{shown(url)} cannot be asked: a credential holds a line break or the like.",
+                ) from None
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
                 return response
@@ -108,7 +114,7 @@ def body(response: BaseHTTPResponse, url: str, start: int) -> Iterator[Body]:
 
 def _chunks(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
     try:
-        while chunk := response.read1(CHUNK):
+        while chunk := response.read1(CHUNK, decode_content=False):
             yield chunk
     except (HTTPError, OSError) as error:
         raise failure(error, url) from error
@@ -176,8 +182,18 @@ class _Pool(urllib3.PoolManager):
         self.pool_classes_by_scheme = _pools(policy)
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
-        self._policy.demand_host(urlsplit(url).hostname or "")
         return super().urlopen(method, url, redirect=False, **kw)
+
+    def connection_from_host(
+        self,
+        host: str | None,
+        port: int | None = None,
+        scheme: str | None = "http",
+        pool_kwargs: dict[str, Any] | None = None,
+    ) -> urllib3.HTTPConnectionPool:
+        # Here, rather than from the URL: two parsers may see two hosts in one URL, and this is the one that is used.
+        self._policy.demand_host(host or "")
+        return super().connection_from_host(host, port, scheme, pool_kwargs)
 
 
 def _pools(policy: Policy) -> dict[str, type[urllib3.HTTPConnectionPool]]:
@@ -203,6 +219,8 @@ def _connected(connection: HTTPConnection, policy: Policy) -> socket.socket:
     host, port = connection.host.strip("[]"), connection.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise SourceError("SourceInvalid", f"{host} is no name of a host. Correct the URI.") from error
     except socket.gaierror as error:
         raise SourceError(
             "SourceUnavailable",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from forge_inference.sources.errors import SourceError
 
+DOCKER = ".dockerconfigjson"
 _ROLE = "the Secret with the credentials of this source (secretRef of the checkpoint or base model)"
 
 
@@ -16,7 +17,15 @@ class Credentials:
     def get(self, key: str) -> str:
         """Its value, or nothing."""
         path = self.file(key)
-        return path.read_text().strip() if path else ""
+        if path is None:
+            return ""
+        try:
+            value = path.read_text().strip()
+        except UnicodeDecodeError:
+            value = "\0"
+        if key != DOCKER and not (value.isprintable() and (value.isascii() or key in ("username", "password"))):
+            raise SourceError("SourceUnauthorized", f"{key} in {_ROLE} holds a line break or the like. Make it anew.")
+        return value
 
     def file(self, key: str) -> Path | None:
         """Where a key lies, for those that are files by nature: ca.crt."""

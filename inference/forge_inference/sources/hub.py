@@ -101,7 +101,7 @@ class Hub:
             ) from error
         except HfHubHTTPError as error:
             raise _refusal(error.response, what, self._credentials) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SourceError(
                 "SourceInvalid", f"{self._endpoint} does not answer as a hub does. Correct HF_ENDPOINT or the mirror."
             ) from error

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from forge_inference.sources.addresses import Uri
 from forge_inference.sources.connections import Connections, body, judge, shown
 from forge_inference.sources.contract import FACTS, Body, Entry, Listing
-from forge_inference.sources.credentials import Credentials
+from forge_inference.sources.credentials import DOCKER, Credentials
 from forge_inference.sources.errors import SourceError
 
 _REST = re.compile(
@@ -25,7 +25,6 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _TITLE = "org.opencontainers.image.title"
 _UNPACK = "io.deis.oras.content.unpack"  # what ORAS writes beside the title of a folder that it packed
-_SETTINGS = ".dockerconfigjson"
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -38,8 +37,9 @@ class Oci:
             raise SourceError("SourceInvalid", f"{uri.shown}: write oci://host/repository:tag or …@sha256:digest.")
         self._shown, self._name, self._asked = uri.shown, found["name"], found["digest"] or found["tag"] or "latest"
         self._connections, self._credentials = connections, credentials
-        host = found["host"]
-        place = urlsplit(connections.policy.mirror(host.partition(":")[0]) or f"https://{host}")
+        host = _registry(found["host"])
+        mirror = connections.policy.mirror(found["host"].partition(":")[0])
+        place = urlsplit(mirror or f"https://{host}")
         # A mirror's path is a prefix of its repositories, as in proxy projects of registries.
         prefix = f"{place.path.strip('/')}/" if place.path.strip("/") else ""
         self._base = f"{place.scheme}://{place.netloc}/v2/{prefix}{self._name}"
@@ -60,7 +60,7 @@ class Oci:
             if "layers" not in manifest:
                 raise SourceError("SourceInvalid", f"{self._shown} is an index: name one of its manifests by digest.")
             entries = tuple(_entry(layer) for layer in manifest["layers"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SourceError("SourceInvalid", f"{self._shown}: its manifest is malformed. Push it again.") from error
         return Listing(digest, tuple(entry for entry in entries if entry.path != FACTS))
 
@@ -77,7 +77,7 @@ class Oci:
             response.close()
             self._secret = self._answer(challenge)
             response = self._connections.request("GET", url, headers, self._secret)
-        judge(response, url, self._credentials.advice(_SETTINGS))
+        judge(response, url, self._credentials.advice(DOCKER))
         return response
 
     def _answer(self, challenge: str) -> dict[str, str]:
@@ -95,11 +95,11 @@ class Oci:
         url = f"{realm}?{urlencode({key: asked[key] for key in ('service', 'scope') if key in asked})}"
         secret = {"Authorization": f"Basic {self._basic}"} if self._basic else {}
         response = self._connections.request("GET", url, {}, secret)
-        judge(response, realm, self._credentials.advice(_SETTINGS))
+        judge(response, realm, self._credentials.advice(DOCKER))
         try:
             found = json.loads(self._connections.answer(response, realm))
             return {"Authorization": f"Bearer {found.get('token') or found['access_token']}"}
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, RecursionError) as error:
             raise SourceError("SourceInvalid", f"{shown(realm)} gives no token, though it is named for it.") from error
 
 
@@ -119,23 +119,28 @@ def _entry(layer: dict[str, Any]) -> Entry:
     return Entry(path, int(layer["size"]), digest, sha256=hexadecimal, archive=packed)
 
 
+def _registry(host: str) -> str:
+    """Docker Hub has a name for people, one in pull secrets, and one that answers."""
+    return "registry-1.docker.io" if host in ("docker.io", "index.docker.io") else host
+
+
 def _login(credentials: Credentials, host: str) -> str:
     """`user:password` in base64, as the pull secret holds it for this host; nothing where it does not."""
-    text = credentials.get(_SETTINGS)
+    text = credentials.get(DOCKER)
     if not text:
         return ""
     try:
         logins = json.loads(text)["auths"]
         for place, login in logins.items():
-            if (urlsplit(place).netloc if "://" in place else place.partition("/")[0]) == host:
+            if _registry(urlsplit(place).netloc if "://" in place else place.partition("/")[0]) == host:
                 pair = login.get("auth") or ""
                 if not pair:
                     return b64encode(f"{login['username']}:{login['password']}".encode()).decode()
                 b64decode(pair, validate=True)
                 return str(pair)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(
             "SourceUnauthorized",
-            f"{_SETTINGS} in the Secret is malformed. Make it with `kubectl create secret docker-registry`.",
+            f"{DOCKER} in the Secret is malformed. Make it with `kubectl create secret docker-registry`.",
         ) from error
     return ""

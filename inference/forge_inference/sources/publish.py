@@ -10,7 +10,8 @@ from pathlib import Path
 
 from forge_inference.sources.contract import FACTS
 from forge_inference.sources.errors import SourceError
-from forge_inference.sources.files import place, room
+from forge_inference.sources.files import demand_room, place, room
+from forge_inference.sources.progress import amount
 from forge_inference.sources.store import Content, Store
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ def publish(store: Store, content: Content, to: Path, facts: Facts, started: flo
         new = to
     else:
         new.mkdir(parents=True)
+        if store.folder.stat().st_dev != new.stat().st_dev:
+            demand_room(new, content.size)
+            logger.info("Copying %s to %s", amount(content.size), to)
         with room(new):
             _fill(store, content, new)
     facts = replace(facts, seconds=round(time.monotonic() - started, 3))

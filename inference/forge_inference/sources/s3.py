@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
@@ -17,6 +18,8 @@ from forge_inference.sources.errors import SourceError
 
 _AMAZON = "https://s3.amazonaws.com"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+# minio's own, and what its parser says of answers that are not S3's: ParseError, ValueError.
+_FAILURES = (MinioException, HTTPError, OSError, ParseError, ValueError)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -69,7 +72,7 @@ class S3:
                     raise SourceError(
                         "SourceTooLarge", f"{self._shown} has more than {MOST_FILES} objects. Name one run's prefix."
                     )
-        except (MinioException, HTTPError, OSError) as error:
+        except _FAILURES as error:
             raise self._refusal(error) from error
         if not entries:
             raise SourceError(
@@ -86,7 +89,7 @@ class S3:
         )
         try:
             response = self._client.get_object(self._bucket, key, offset=start, request_headers=unchanged)
-        except (MinioException, HTTPError, OSError) as error:
+        except _FAILURES as error:
             raise self._refusal(error) from error
         with body(response, self._shown, start) as found:
             yield found
@@ -97,7 +100,7 @@ class S3:
             status = error.response.status
         elif isinstance(error, ServerError):
             code, status = "", error.status_code
-        elif isinstance(error, InvalidResponseError):
+        elif isinstance(error, InvalidResponseError | ParseError | ValueError):
             if re.search(r"Response code: 5\d\d", str(error)):
                 return SourceError(
                     "SourceUnavailable", f"{self._shown}: a proxy answers for the server. It is tried again."

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -131,6 +132,23 @@ def test_a_redirect_to_another_host_goes_without_the_login(authority: Authority,
         denied = pod.fetch(uri(server), {"token": "token-canary"}, ca_file=authority.pem)
     assert denied.reason == "SourceDenied"
     assert "does not allow downloads from localhost, to which https://127.0.0.1" in denied.message
+
+
+@pytest.mark.parametrize("value", ["two\nlines-canary", "ümlaut-canary"])
+def test_a_credential_that_no_request_may_hold_is_named_and_not_shown(
+    server: FileServer, authority: Authority, pod: Pod, value: str
+) -> None:
+    outcome = pod.fetch(uri(server), {"token": value}, ca_file=authority.pem)
+    assert (outcome.reason, outcome.message.startswith("token in the Secret")) == ("SourceUnauthorized", True)
+
+
+def test_a_body_that_is_said_to_be_compressed_is_kept_as_it_is(
+    server: FileServer, authority: Authority, pod: Pod
+) -> None:
+    packed, server.ranges = gzip.compress(ARCHIVE, 1), False
+    server.answer = lambda request: replace(server.file(request, packed), headers={"Content-Encoding": "gzip"})
+    assert pod.fetch(uri(server), ca_file=authority.pem).status == 0
+    assert pod.files() == FILES
 
 
 @pytest.mark.parametrize(

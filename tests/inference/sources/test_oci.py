@@ -76,6 +76,8 @@ def test_a_registry_with_a_login_takes_the_pull_secret(closed_registry: Registry
     uri, settings = f"oci://{HOST}/lab/facts:v1", mirror(closed_registry.url)
     assert pod.fetch(uri, pull_secret(HOST), **settings).status == 0
     assert pod.files() == FILES
+    docker = {"mirrors": json.dumps({"docker.io": closed_registry.url})}
+    assert pod.fetch("oci://docker.io/lab/facts:v1", pull_secret("https://index.docker.io/v1/"), **docker).status == 0
     packed = {HOST: {"auth": b64encode(f"{USER}:{PASSWORD}".encode()).decode()}}
     assert pod.fetch(uri, {".dockerconfigjson": json.dumps({"auths": packed})}, **settings).status == 0
     for secret, words in (

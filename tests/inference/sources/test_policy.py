@@ -87,6 +87,11 @@ def test_a_name_that_leads_to_the_metadata_service_is_refused_before_a_connectio
     assert (refused.value.reason, asked) == ("SourceDenied", ["metadata.evil.org"])
 
 
+def test_a_url_in_which_two_parsers_see_two_hosts_is_judged_by_the_one_that_is_asked() -> None:
+    with pytest.raises(SourceError, match=r"does not allow downloads from evil\.org"):
+        Connections(Policy(hosts=("allowed.org",))).request("GET", "https://evil.org\\@allowed.org/x")
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::1]", "0"])
 def test_this_machine_is_refused_however_it_is_spelt(host: str) -> None:
     with pytest.raises(SourceError) as refused:

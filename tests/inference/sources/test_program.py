@@ -77,6 +77,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         ("https:///x", "names no host"),
         ("https://host:port/x", "malformed"),
         ("hf://a/b\nc", "not a URI"),
+        ("https://evil.org\\@allowed.org/x", "not a URI"),
     ],
 )
 def test_a_uri_that_is_none_is_refused_without_repeating_it(uri: str, words: str) -> None:
@@ -91,6 +92,7 @@ def test_a_uri_that_is_none_is_refused_without_repeating_it(uri: str, words: str
         ("ftp://host/x", "SourceDenied", "does not allow ftp:// sources. Allowed here: hf://, s3://, https://, oci://"),
         ("hf://only-one-part", "SourceInvalid", "write hf://org/repo"),
         ("https://nowhere.invalid/x.tar", "SourceUnavailable", "The name nowhere.invalid is not known here"),
+        (f"https://{'a' * 70}.org/x.tar", "SourceInvalid", "is no name of a host"),
         ("https://localhost/x.tar", "SourceDenied", "loopback address"),
         ("https://169.254.169.254/latest/meta-data", "SourceDenied", "link-local address 169.254.169.254"),
     ],
