@@ -3,7 +3,8 @@
     python charts/generate.py [--check]
 
 A comment before a value that begins with `# --` is its description. Lines that begin with `# @` narrow it:
-`@enum a, b`; `@minimum 1`; `@maximum 9`; `@pattern ^a+$`; `@items string` (of a list); `@fields {a: string}` (all that
+`@enum a, b`; `@minimum 1`; `@maximum 9`; `@pattern ^a+$`; `@items string` (of a list); `@each a, b` (what a list
+may hold); `@fields {a: string}` (all that
 a map may hold); `@open` (a map of anything); `@keyed` (a map of maps that all look like the first).
 """
 
@@ -87,6 +88,8 @@ def _one(value: Value) -> dict[str, Any]:
         found |= {"additionalProperties": False, "properties": {name: {"type": kind} for name, kind in kinds.items()}}
     if "items" in value.marks:
         found["items"] = {"type": value.marks["items"]}
+    if "each" in value.marks:
+        found["items"] = {"enum": [word.strip() for word in value.marks["each"].split(",")]}
     return found
 
 

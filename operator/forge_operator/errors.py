@@ -17,6 +17,12 @@ class NameConflict(InvalidSpec):
     reason = "NameConflict"
 
 
+class SourceDenied(InvalidSpec):
+    """The administrator does not allow the source that the spec names. Nothing was applied; what runs goes on."""
+
+    reason = "SourceDenied"
+
+
 class NotYet(OperatorError):
     """Ours to retry: the cluster is not in the state that we need, and will be."""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
+from forge_operator.api.source import Scheme
 from forge_operator.errors import InvalidSettings
 
 _QUANTITY = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
@@ -39,7 +40,18 @@ def canonical(quantity: object) -> str:
     return f"{int(smallest) // base**power}{units[power]}"
 
 
+def _bytes(quantity: object) -> int:
+    """1Gi -> 1073741824."""
+    match = _QUANTITY.fullmatch(canonical(quantity))
+    suffix = match[2] or "" if match else "n"
+    if match is None or suffix in ("n", "u", "m"):
+        raise ValueError(f"{quantity!r} is not a number of bytes: write it like 64Gi")
+    units, base = (_BINARY, 1024) if suffix in _BINARY[1:] else (_DECIMAL[3:], 1000)
+    return int(int(match[1]) * Decimal(base) ** units.index(suffix))
+
+
 Quantity = Annotated[str, BeforeValidator(canonical)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20, le=2**50)]
 
 
 class _Strict(BaseModel):
@@ -74,6 +86,37 @@ class LeaderElection(_Strict):
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+# A name, all names below a domain (`*.example.org`), or all there are.
+HostPattern = Annotated[str, StringConstraints(pattern=r"^(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$", max_length=253)]
+MirrorUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$", max_length=1024)]
+
+
+class SourceCache(_Strict):
+    """Where fetched files are kept for the next pod."""
+
+    claim: str = ""
+
+
+class Sources(_Strict):
+    """Where models may come from. By default from claims alone, so that no pod has egress."""
+
+    schemes: list[Scheme] = ["pvc"]
+    hosts: list[HostPattern] = []
+    mirrors: dict[HostName, MirrorUrl] = {}
+    offline: bool = False
+    max_bytes: Bytes = 64 * 2**30
+    timeout_seconds: int = Field(default=3600, ge=10, le=86_400)
+    ports: list[Port] = Field(default=[443], min_length=1)
+    cache: SourceCache = SourceCache()
+    ca_config_map: str = ""
+
+    def asks(self, host: str) -> bool:
+        """Whether the administrator allows this machine, or names another one in its place."""
+        return host in self.mirrors or any(
+            pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+            for pattern in self.hosts
+        )
 
 
 class Settings(_Strict):
@@ -85,6 +128,7 @@ class Settings(_Strict):
     watch_namespaces: list[str] = []
     default_profile: str
     profiles: dict[str, Profile] = Field(min_length=1)
+    sources: Sources = Sources()
     cluster_domain: str = "cluster.local"
     operator_namespace: str = "forge-system"
     metrics_namespaces: list[str] = []

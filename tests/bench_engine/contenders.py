@@ -16,7 +16,7 @@ import httpx
 
 from tests.bench_engine import machine
 from tests.harness.places import ROOT
-from tests.inference.test_main import free_port
+from tests.support.ports import free_port
 
 Ask = Callable[[str, int], Awaitable[int]]  # prompt and new tokens wanted -> new tokens made
 _START = 180.0  # seconds for a server to load its model

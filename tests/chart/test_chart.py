@@ -191,6 +191,9 @@ def test_the_settings_take_effect_when_they_change() -> None:
         ("workers=65", "workers"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("watchNamespaces=lab", "watchNamespaces"),
+        ("sources.schemes={pvc,ftp}", "sources/schemes/1"),
+        ("sources.timeoutSeconds=5", "timeoutSeconds"),
+        ("sources.host=huggingface.co", "host"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(change: str, words: str) -> None:
@@ -242,7 +245,12 @@ def _other(schema: Manifest, default: Any) -> Any:
         return "nvidia-gpu"  # the default profile must be one of those that are defined
     if schema["type"] == "boolean":
         return not default
-    return {"string": f"sha256:{'c' * 64}", "integer": 7, "array": ["other"], "object": {"other": "1"}}[schema["type"]]
+    if schema["type"] == "array":
+        item = schema.get("items", {})
+        return item.get("enum", [7 if item.get("type") == "integer" else "other"])[-1:]
+    return {"string": f"sha256:{'c' * 64}", "integer": max(7, schema.get("minimum", 7)), "object": {"other": "1"}}[
+        schema["type"]
+    ]
 
 
 def test_the_default_rendering_is_the_golden_one() -> None:

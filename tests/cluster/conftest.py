@@ -1,7 +1,10 @@
 """The chart, installed on a real cluster, and a namespace in which pods must be restricted."""
 
+import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -40,7 +43,7 @@ def installed(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def upgrade(cluster: Cluster, *values: str) -> None:
+def upgrade(cluster: Cluster, *values: str, sources: Mapping[str, Any] | None = None) -> None:
     """`helm upgrade` to both images of this clone and these values; waits for the operator."""
     chosen = ["profiles.cpu.requests.cpu=100m"]  # several models on a node of two cores
     # Less than the server needs to start, enough for the container itself.
@@ -49,6 +52,7 @@ def upgrade(cluster: Cluster, *values: str) -> None:
         repository, _, tag = reference.rpartition(":")
         chosen += [f"{value}.repository={repository}", f"{value}.tag={tag}"]
     words = [part for value in (*chosen, *values) for part in ("--set-string", value)]
+    words += ["--set-json", f"sources={json.dumps(sources)}"] if sources else []
     words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
     to = ["--kubeconfig", cluster.kubeconfig]
     run([program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words], timeout=400)
@@ -73,3 +77,18 @@ def files(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
 def lab(kube: Kube, installed: Cluster, files: None) -> Iterator[Lab]:
     with Lab.created(kube, RESTRICTED) as own:
         yield own
+
+
+@contextmanager
+def forwarded(kube: Kube, namespace: str, target: str, port: int) -> Iterator[str]:
+    """A URL on this machine for a port of the cluster."""
+    command = [program("kubectl"), "--kubeconfig", kube.kubeconfig, "port-forward", "-n", namespace, target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
+        try:
+            assert forwarding.stdout
+            line = forwarding.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, line
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            forwarding.terminate()

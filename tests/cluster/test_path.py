@@ -1,14 +1,9 @@
 """From a manifest to an answer, with a real kubelet, our images and a real adapter."""
 
-import re
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import httpx
 import pytest
 
-from tests.cluster.conftest import LIMIT, NAMESPACE, RELEASE, SPEC
+from tests.cluster.conftest import LIMIT, NAMESPACE, RELEASE, SPEC, forwarded
 from tests.controlplane.lab import Lab
 from tests.harness.backends import Cluster
 from tests.harness.steps import run
@@ -16,21 +11,6 @@ from tests.harness.toolchain import program
 from tests.support.kube import Kube
 
 pytestmark = pytest.mark.cluster
-
-
-@contextmanager
-def forwarded(kube: Kube, namespace: str, target: str, port: int) -> Iterator[str]:
-    """A URL on this machine for a port of the cluster."""
-    command = [program("kubectl"), "--kubeconfig", kube.kubeconfig, "port-forward", "-n", namespace, target, f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
-        try:
-            assert forwarding.stdout
-            line = forwarding.stdout.readline()
-            found = re.search(r"127\.0\.0\.1:(\d+)", line)
-            assert found, line
-            yield f"http://127.0.0.1:{found[1]}"
-        finally:
-            forwarding.terminate()
 
 
 def test_a_model_is_served_through_its_service(lab: Lab, kube: Kube) -> None:

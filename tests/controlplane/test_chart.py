@@ -75,6 +75,8 @@ def test_the_charts_permissions_are_enough_and_never_exceeded(
 # (verb, path, whether the operator may): what least privilege means, asked of the server itself.
 RIGHTS = [
     ("list", "", "secrets", False),
+    ("get", "", "secrets", False),
+    ("watch", "", "secrets", False),
     ("get", "", "configmaps", False),
     ("create", "", "pods", False),
     ("create", "", "pods/exec", False),

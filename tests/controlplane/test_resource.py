@@ -21,7 +21,24 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"checkpoint": None}, ["spec.checkpoint: Required value"]),
     ({"baseModel": None}, ["spec.baseModel: Required value"]),
     ({"checkpoint": {"uri": "/data/runs"}}, ["spec.checkpoint.uri", "must be pvc://CLAIM/path"]),
-    ({"checkpoint": {"uri": "s3://bucket/runs"}}, ["spec.checkpoint.uri", "must be pvc://CLAIM/path"]),
+    ({"checkpoint": {"uri": "http://host/run.zip"}}, ["spec.checkpoint.uri", "https://host/archive"]),
+    ({"checkpoint": {"uri": "hf://repo"}}, ["spec.checkpoint.uri", "must be hf://org/repo"]),
+    ({"checkpoint": {"uri": "s3://bucket/../runs"}}, ["spec.checkpoint.uri", "must be s3://bucket/prefix"]),
+    ({"checkpoint": {"uri": "https://user:word@host/a"}}, ["spec.checkpoint.uri", "secrets belong into secretRef"]),
+    ({"checkpoint": {"uri": "https://host/a?token=b"}}, ["spec.checkpoint.uri", "without user, query"]),
+    ({"checkpoint": {"uri": "oci://host/run"}}, ["spec.checkpoint.uri", "must be oci://host/repository:tag"]),
+    ({"checkpoint": {"uri": "s3://b-1/r", "revision": "1"}}, ["spec.checkpoint.revision", "revision is for hf://"]),
+    ({"checkpoint": {"uri": "hf://o/r@a", "revision": "b"}}, ["spec.checkpoint.revision", "keep one of the two"]),
+    ({"checkpoint": {"uri": "hf://o/r", "revision": "a b"}}, ["spec.checkpoint.revision", "branch, tag or commit"]),
+    ({"checkpoint": {"uri": "hf://o/r", "sha256": "ab" * 31}}, ["spec.checkpoint.sha256"]),
+    ({"checkpoint": {"uri": "hf://o/r", "sha256": "AB" * 32}}, ["spec.checkpoint.sha256", "in lower case"]),
+    ({"checkpoint": {"uri": "pvc://m/r", "sha256": "ab" * 32}}, ["spec.checkpoint.sha256", "nothing compares them"]),
+    ({"baseModel": {"uri": "pvc://m/r", "secretRef": {"name": "a"}}}, ["spec.baseModel.secretRef", "remove secretRef"]),
+    ({"baseModel": {"uri": "hf://o/r", "secretRef": {"name": "A"}}}, ["spec.baseModel.secretRef.name", "of a Secret"]),
+    (
+        {"baseModel": {"uri": "hf://o/r", "secretRef": {"name": "a", "namespace": "b"}}},
+        ['unknown field "spec.baseModel.secretRef.namespace"'],
+    ),
     ({"checkpoint": {"uri": "pvc://models/../etc"}}, ["spec.checkpoint.uri", "without '..'"]),
     ({"checkpoint": {"uri": "pvc://models//etc"}}, ["spec.checkpoint.uri", "'//'"]),
     ({"checkpoint": {"uri": "pvc://models/$(HOME)"}}, ["spec.checkpoint.uri", "'$'"]),
@@ -57,6 +74,23 @@ def test_a_bad_manifest_is_refused_with_a_sentence_that_names_the_field(
     assert no.value.code in (400, 422)
     for words in sentence:
         assert words in str(no.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"uri": "hf://Org/repo_1.x@refs/pr/1", "sha256": "ab" * 32, "secretRef": {"name": "hub.token"}},
+        {"uri": "hf://org/repo", "revision": "v1/2"},
+        {"uri": "s3://my.bucket/runs/step=100,lr=1e-4/"},
+        {"uri": "https://host.example:8443/a%20b/run.tar.gz"},
+        {"uri": "oci://registry:5000/lab/run:v1"},
+        {"uri": "oci://registry.example/run@sha256:" + "ab" * 32},
+        {"uri": "https://host/" + "a" * 1011},
+    ],
+    ids=lambda source: source["uri"][:30],
+)
+def test_every_kind_of_source_is_accepted(lab: Lab, source: dict[str, Any]) -> None:
+    assert lab.create("sourced", checkpoint=source, baseModel=source)["spec"]["checkpoint"] == source
 
 
 @pytest.mark.parametrize("change", [{"replicas": 0}, {"replicas": 100}, {"profile": "p" * 63}])

@@ -69,6 +69,9 @@ PROGRAMS: Mapping[str, Source] = {
     "containerd": Source(f"{_CONTAINERD}containerd", "v2.4.2", tags=_NO_STORES, seconds=127),
     "containerd-shim-runc-v2": Source(f"{_CONTAINERD}containerd-shim-runc-v2", "v2.4.2", tags=_NO_STORES, seconds=16),
     "ctr": Source(f"{_CONTAINERD}ctr", "v2.4.2", tags=_NO_STORES, seconds=10),
+    # Servers that downloads are tested against.
+    "versitygw": Source("github.com/versity/versitygw/cmd/versitygw", "v1.8.0", seconds=66),
+    "registry": Source("github.com/distribution/distribution/v3/cmd/registry", "v3.1.1", seconds=100),
 }
 
 

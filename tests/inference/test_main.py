@@ -15,6 +15,7 @@ from forge_inference import settings
 from forge_inference.__main__ import main
 from tests.harness.places import ROOT
 from tests.support.checkpoints import a_real_pair
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 
@@ -47,12 +48,6 @@ def start(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "forge_inference", *words]
     path = os.pathsep.join([str(ROOT / "inference")])
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stderr=subprocess.PIPE)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.model

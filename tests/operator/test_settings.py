@@ -40,6 +40,17 @@ def test_an_empty_accelerator_means_none(tmp_path: Path) -> None:
     assert settings.profiles["b"].accelerator.count == 1
 
 
+def test_by_default_nothing_is_fetched(tmp_path: Path) -> None:
+    sources = _load(tmp_path, LEAST).sources
+    assert (sources.schemes, sources.hosts, sources.mirrors, sources.ports) == (["pvc"], [], {}, [443])
+    assert (sources.cache.claim, sources.ca_config_map, sources.offline) == ("", "", False)
+
+
+@pytest.mark.parametrize(("given", "size"), [("64Gi", 64 * 2**30), ("200G", 200 * 10**9), ("5000000", 5_000_000)])
+def test_sizes_are_written_as_kubernetes_writes_them(tmp_path: Path, given: str, size: int) -> None:
+    assert _load(tmp_path, LEAST + f"    sources: {{maxBytes: {given}}}").sources.max_bytes == size
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [
@@ -50,6 +61,12 @@ def test_an_empty_accelerator_means_none(tmp_path: Path) -> None:
         (LEAST.replace("cpu: {}", "cpu: {accelerator: {resource: gpu}}"), "profiles.cpu.accelerator.resource"),
         (LEAST.replace("defaultProfile: cpu", "defaultProfile: gpu"), "defaultProfile"),
         (LEAST.replace("image: registry.example/inference:1", ""), "image"),
+        (LEAST + "    sources: {schemes: [ftp]}", "sources.schemes.0"),
+        (LEAST + "    sources: {hosts: ['https://hub.example']}", "sources.hosts.0"),
+        (LEAST + "    sources: {mirrors: {hub.example: mirror.example}}", "sources.mirrors.hub.example"),
+        (LEAST + "    sources: {ports: [0]}", "sources.ports.0"),
+        (LEAST + "    sources: {maxBytes: 10}", "sources.maxBytes"),
+        (LEAST + "    sources: {maxBytes: 500m}", "sources.maxBytes"),
         ("- a list", "file"),
         ("", "file"),
     ],

@@ -14,6 +14,7 @@ import torch
 
 from forge_inference.checkpoint import preflight
 from forge_inference.checkpoint.errors import CheckpointError
+from forge_inference.checkpoint.fetched import read as read_note
 from forge_inference.checkpoint.preflight import Adapter
 from forge_inference.engine import proof
 from forge_inference.engine.admission import prompt_of
@@ -259,8 +260,12 @@ class BatchingEngine:
         serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch)
         effect, probe = serving.prove(CHECKPOINT, self._sources.checkpoint_uri)
         weights = serving.weights
+        fetched = read_note(self._sources.checkpoint, self._sources.checkpoint_uri)
+        checkpoint = described(weights.adapter, weights.quantization)
+        if fetched:
+            checkpoint = replace(checkpoint, revision=fetched.revision, content_digest=fetched.digest)
         self._loaded = Loaded(
-            checkpoint=described(weights.adapter, weights.quantization),
+            checkpoint=checkpoint,
             plan=weights.plan,
             quantization=weights.quantization,
             effect=effect,

@@ -94,6 +94,8 @@ class Checkpoint:
     evaluation_loss: float | None = None
     quantization_match: Literal["Match", "Mismatch", "Unknown"] = "Unknown"  # of training and serving
     watched: Watched | None = None  # the files on disk
+    revision: str | None = None  # of what was fetched, where the source has versions
+    content_digest: str | None = None  # sha256:… over all files that were fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def report(loaded: Loaded, model: str) -> dict[str, Any]:
             "evaluationLoss": found.evaluation_loss,
             "quantizationMatch": found.quantization_match,
             "changedOnDisk": found.watched is not None and found.watched.changed(),
+            "revision": found.revision,
+            "contentDigest": found.content_digest,
         },
         "quantization": quantization(loaded),
         "adapterEffect": effect(loaded),

@@ -3,19 +3,12 @@
 Every string, list and map is bounded: the API server needs the bounds to estimate the cost of CEL rules.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from forge_operator.api.fields import Api, LongText, ShortText, matches
+from forge_operator.api.source import Source
 
 Manifest = dict[str, Any]
 
@@ -31,60 +24,13 @@ URL_ANNOTATION = f"{GROUP}/url"
 REVISION_ANNOTATION = f"{GROUP}/revision"
 # The container of ours in a pod; others may be injected.
 SERVER = "server"
+# Its init containers that fetch sources, by the field of the spec that names the source.
+FETCHERS = {"fetch-checkpoint": "spec.checkpoint", "fetch-base-model": "spec.baseModel"}
 
-MESSAGE_LENGTH = 4096
-
-# A claim's name is a DNS subdomain. Segments may not begin with a dot, so `..` cannot occur, and have no `$`.
-_PVC_URI = r"^pvc://[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?(/[A-Za-z0-9_@+=,-][A-Za-z0-9._@+=,-]*)*/?$"
-
-_PVC_MESSAGE = (
-    "must be pvc://CLAIM/path/in/the/volume: the name of a PersistentVolumeClaim of this namespace, "
-    "then a path of letters, digits and ._@+=,- without '..', '//', '$' or segments that begin with a dot"
-)
 _PROFILE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _PROFILE_MESSAGE = "should match the name of a profile: lower-case letters, digits and dashes"
 
-
-def _matches(regex: str, message: str) -> tuple[Any, AfterValidator]:
-    """The same rule for the API server and for us: a body may be older than the rule."""
-
-    def check(value: str) -> str:
-        if re.fullmatch(regex, value) is None:
-            raise ValueError(message)
-        return value
-
-    cel: JsonValue = {"rule": f"self.matches(r'{regex}')", "message": message}
-    return Field(json_schema_extra={"x-kubernetes-validations": [cel]}), AfterValidator(check)
-
-
-PvcUri = Annotated[str, StringConstraints(min_length=7, max_length=1024), *_matches(_PVC_URI, _PVC_MESSAGE)]
-ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=63), *_matches(_PROFILE, _PROFILE_MESSAGE)]
-ShortText = Annotated[str, StringConstraints(max_length=256)]
-LongText = Annotated[str, StringConstraints(max_length=MESSAGE_LENGTH)]
-
-
-class _Api(BaseModel):
-    # The API server prunes unknown fields; forbidding them here means that we never rely on one by mistake.
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class VolumeSource(_Api):
-    """A folder on a PersistentVolumeClaim of this namespace, mounted read-only."""
-
-    uri: PvcUri = Field(
-        description="Where the files are: pvc://CLAIM/path, on a PersistentVolumeClaim of this namespace."
-    )
-
-    @property
-    def claim(self) -> str:
-        """Name of the PersistentVolumeClaim."""
-        return self.uri.removeprefix("pvc://").partition("/")[0]
-
-    @property
-    def path(self) -> str:
-        """Folder inside the volume, without slashes at its ends; empty for the volume's root."""
-        return self.uri.removeprefix("pvc://").partition("/")[2].strip("/")
-
+ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=63), *matches(_PROFILE, _PROFILE_MESSAGE)]
 
 _DOUBLE_QUANT_MESSAGE = "doubleQuant is a property of nf4: remove it, or set method to nf4"
 _DOUBLE_QUANT_RULE: dict[str, JsonValue] = {
@@ -94,7 +40,7 @@ _DOUBLE_QUANT_RULE: dict[str, JsonValue] = {
 }
 
 
-class Quantization(_Api):
+class Quantization(Api):
     """How the base model's weights are held in memory. Serve with what the adapter was trained on."""
 
     model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [_DOUBLE_QUANT_RULE]})
@@ -127,7 +73,7 @@ class Quantization(_Api):
         return self
 
 
-class Serving(_Api):
+class Serving(Api):
     """Limits of one replica."""
 
     max_model_len: int = Field(
@@ -151,13 +97,13 @@ class Serving(_Api):
 _DEFAULTED: dict[str, JsonValue] = {"default": {}}
 
 
-class Spec(_Api):
+class Spec(Api):
     """What to serve, on what, and how much of it."""
 
-    checkpoint: VolumeSource = Field(
+    checkpoint: Source = Field(
         description="The fine-tuned adapter: a folder with adapter_config.json, adapter_model.safetensors."
     )
-    base_model: VolumeSource = Field(
+    base_model: Source = Field(
         description="The model that the adapter was trained on: config.json, safetensors and tokenizer."
     )
     quantization: Quantization = Field(
@@ -178,7 +124,7 @@ class Spec(_Api):
     )
 
 
-class Condition(_Api):
+class Condition(Api):
     """One statement about the model. False: your turn. Unknown: ours, still trying. True: it works."""
 
     type: Annotated[str, StringConstraints(max_length=64)] = Field(
@@ -193,7 +139,7 @@ class Condition(_Api):
     observed_generation: int = Field(ge=0, le=2**53, description="The metadata.generation that this speaks of.")
 
 
-class LoadedCheckpoint(_Api):
+class LoadedCheckpoint(Api):
     """The checkpoint as the pods loaded it."""
 
     digest: Annotated[str, StringConstraints(max_length=128)] = Field(
@@ -225,9 +171,16 @@ class LoadedCheckpoint(_Api):
         default=None,
         description="Whether the base model is held as it was in training. Unknown: the trainer wrote it nowhere.",
     )
+    revision: ShortText | None = Field(
+        default=None, description="What pins the version that was fetched: a commit (hf), a manifest's digest (oci)."
+    )
+    content_digest: Annotated[str, StringConstraints(max_length=128)] | None = Field(
+        default=None,
+        description="sha256 over all files that were fetched; its digits in spec.checkpoint.sha256 pin it.",
+    )
 
 
-class Status(_Api):
+class Status(Api):
     """What the operator saw. Written by the operator only."""
 
     observed_generation: int | None = Field(
@@ -252,7 +205,7 @@ class Status(_Api):
     )
 
 
-class ScientificModel(_Api):
+class ScientificModel(Api):
     """A fine-tuned language model that is served. Name a checkpoint; get a URL that answers."""
 
     spec: Spec = Field(description="What to serve, on what, and how much of it.")

@@ -5,6 +5,7 @@ from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.access import network_policy, service, service_account
 from forge_operator.children.deployment import deployment
 from forge_operator.children.disruption import disruption_budget
+from forge_operator.children.fetching import admit
 from forge_operator.children.shape import with_intent
 from forge_operator.settings import Settings
 
@@ -14,8 +15,10 @@ __all__ = ["desired"]
 def desired(model: Model, settings: Settings) -> list[Manifest]:
     """All children, in the order in which to apply them.
 
-    Raises InvalidSpec when the model asks for a profile that the administrator does not offer.
+    Raises InvalidSpec when the model asks for a profile that the administrator does not offer, SourceDenied when it
+    names a source that is not allowed.
     """
+    admit(model, settings.sources)
     children = [
         service_account(model),
         network_policy(model, settings),  # before the pods, so that none ever runs without it

@@ -3,14 +3,16 @@
 from typing import Any
 
 from forge_operator.api.parse import Model
+from forge_operator.api.source import Source
 from forge_operator.api.v1alpha1 import (
     REVISION_ANNOTATION,
     SERVER,
     URL_ANNOTATION,
     Manifest,
     Spec,
-    VolumeSource,
 )
+from forge_operator.children import fetching
+from forge_operator.children.container import literal, resources, restricted, scratch
 from forge_operator.children.shape import (
     ADMIN_PORT,
     HTTP_PORT,
@@ -25,7 +27,6 @@ from forge_operator.errors import InvalidSpec
 from forge_operator.settings import Profile, Settings
 
 _NOBODY = 65532
-_CHECKPOINT, _BASE = "/checkpoint", "/base"  # where the claims are mounted
 _STARTUP_SECONDS = 30 * 60  # weights take a while to read and to quantise
 _UNLISTED_SECONDS = 10  # endpoints lag behind a deletion: a pod that leaves still gets requests for so long
 
@@ -33,6 +34,7 @@ _UNLISTED_SECONDS = 10  # endpoints lag behind a deletion: a pod that leaves sti
 def deployment(model: Model, settings: Settings) -> Manifest:
     """Raises InvalidSpec when the administrator does not offer the profile."""
     profile = _profile(model.spec, settings)
+    attempts = settings.sources.timeout_seconds * len(fetching.fetched(model))
     template = _template(model, settings, profile)
     # Lets status tell pods of this rendering from older ones. It covers serving inputs only: an upgrade of
     # the operator that renders the same pods restarts none.
@@ -47,7 +49,7 @@ def deployment(model: Model, settings: Settings) -> Manifest:
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 2,
             # Longer than start-up may take: a slow load is not a failed rollout.
-            "progressDeadlineSeconds": _STARTUP_SECONDS + 600,
+            "progressDeadlineSeconds": _STARTUP_SECONDS + attempts + 600,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _strategy(profile)},
             "selector": {"matchLabels": selector(model)},
             "template": template,
@@ -86,13 +88,14 @@ def _template(model: Model, settings: Settings, profile: Profile) -> Manifest:
         "terminationGracePeriodSeconds": _UNLISTED_SECONDS + model.spec.serving.request_timeout_seconds + 10,
         "containers": [_server(model, settings, profile)],
         "volumes": [
-            _claim("checkpoint", model.spec.checkpoint),
-            _claim("base", model.spec.base_model),
+            *(_claim(name, source) for name, source in _mounted(model.spec).items()),
+            *fetching.volumes(model, settings.sources),
             {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
         ],
     }
     # Only what is set: the API server does not store empty fields, and drift would be seen in them.
     chosen = {
+        "initContainers": fetching.init_containers(model, settings, profile),
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "nodeSelector": profile.node_selector,
         "tolerations": profile.tolerations,
@@ -109,30 +112,29 @@ def _server(model: Model, settings: Settings, profile: Profile) -> Manifest:
         "name": SERVER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "env": [{"name": name, "value": _literal(value)} for name, value in environment(model).items()],
+        "env": [{"name": name, "value": literal(value)} for name, value in environment(model).items()],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
-        "resources": _resources(profile),
-        "volumeMounts": [
-            {"name": "checkpoint", "mountPath": _CHECKPOINT, "readOnly": True},
-            {"name": "base", "mountPath": _BASE, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
-        ],
-        "startupProbe": _probe("/startupz", every=10, failures=_STARTUP_SECONDS // 10),
+        "resources": resources(profile),
+        "volumeMounts": _mounts(model),
+        # Often: a small model loads in seconds, and is Ready only when the kubelet has looked.
+        "startupProbe": _probe("/startupz", every=2, failures=_STARTUP_SECONDS // 2),
         "readinessProbe": _probe("/readyz", every=5, failures=2),
         "livenessProbe": _probe("/livez", every=10, failures=6),
         "lifecycle": {"preStop": {"sleep": {"seconds": _UNLISTED_SECONDS}}},
         # A server that died without last words leaves its last log lines instead.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": restricted(),
     }
+
+
+def _mounts(model: Model) -> list[Manifest]:
+    mounts = {name: f"/{name}" for name in _mounted(model.spec)}
+    if fetching.fetched(model):
+        mounts["fetched"] = fetching.FETCHED
+    return [*({"name": name, "mountPath": path, "readOnly": True} for name, path in mounts.items()), scratch()]
 
 
 def environment(model: Model) -> dict[str, str]:
@@ -140,8 +142,8 @@ def environment(model: Model) -> dict[str, str]:
     spec, serving, quantization = model.spec, model.spec.serving, model.spec.quantization
     return {
         "FORGE_MODEL_NAME": model.name,
-        "FORGE_CHECKPOINT": _folder(_CHECKPOINT, spec.checkpoint),
-        "FORGE_BASE_MODEL": _folder(_BASE, spec.base_model),
+        "FORGE_CHECKPOINT": _folder("checkpoint", spec.checkpoint),
+        "FORGE_BASE_MODEL": _folder("base", spec.base_model),
         "FORGE_CHECKPOINT_URI": spec.checkpoint.uri,
         "FORGE_BASE_MODEL_URI": spec.base_model.uri,
         "FORGE_QUANTIZATION": quantization.method,
@@ -160,22 +162,19 @@ def environment(model: Model) -> dict[str, str]:
     }
 
 
-def _folder(mount: str, source: VolumeSource) -> str:
-    return f"{mount}/{source.path}" if source.path else mount
+def _mounted(spec: Spec) -> dict[str, Source]:
+    """Sources on claims, by the name of the volume; it is mounted at /NAME."""
+    sources = {"checkpoint": spec.checkpoint, "base": spec.base_model}
+    return {name: source for name, source in sources.items() if source.is_mounted}
 
 
-def _literal(value: str) -> str:
-    # The kubelet would replace $(NAME) by another variable's value; $$( stands for a plain $(.
-    return value.replace("$(", "$$(")
+def _folder(name: str, source: Source) -> str:
+    if not source.is_mounted:
+        return f"{fetching.FETCHED}/{name}"
+    return f"/{name}/{source.path}" if source.path else f"/{name}"
 
 
-def _resources(profile: Profile) -> dict[str, Any]:
-    devices = {profile.accelerator.resource: str(profile.accelerator.count)} if profile.accelerator else {}
-    amounts = {"requests": {**profile.requests, **devices}, "limits": {**profile.limits, **devices}}
-    return {key: value for key, value in amounts.items() if value}
-
-
-def _claim(name: str, source: VolumeSource) -> Manifest:
+def _claim(name: str, source: Source) -> Manifest:
     return {"name": name, "persistentVolumeClaim": {"claimName": source.claim, "readOnly": True}}
 
 

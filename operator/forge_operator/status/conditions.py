@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from forge_operator.api.fields import MESSAGE_LENGTH
 from forge_operator.api.parse import Model
-from forge_operator.api.v1alpha1 import MESSAGE_LENGTH, URL_ANNOTATION, Manifest
-from forge_operator.errors import InvalidSpec, NameConflict, NotYet
+from forge_operator.api.v1alpha1 import URL_ANNOTATION, Manifest
+from forge_operator.errors import InvalidSpec, NameConflict, NotYet, SourceDenied
 from forge_operator.status.observed import Observed, Report, has_settled, is_ready, uid
-from forge_operator.status.reasons import Reason
+from forge_operator.status.reasons import FETCH_WORDS, Reason
 from forge_operator.status.trouble import Verdict, ours, trouble, yours
 
 Status = dict[str, Any]
@@ -27,6 +28,8 @@ _ABOUT_THE_CHECKPOINT = {
     Reason.BASE_MODEL_NOT_FOUND,
     Reason.BASE_MODEL_MISMATCH,
     Reason.VOLUME_UNAVAILABLE,
+    Reason.FETCHING,
+    *FETCH_WORDS,
 }
 _ABOUT_THE_ADAPTER = {Reason.ADAPTER_INEFFECTIVE}
 
@@ -55,6 +58,13 @@ def judge(model: Model, observed: Observed, previous: Mapping[str, Any], now: da
     }
 
 
+_REFUSALS: dict[type[Exception], Reason] = {
+    NameConflict: Reason.NAME_CONFLICT,
+    SourceDenied: Reason.SOURCE_DENIED,
+    NotYet: Reason.WAITING,
+}
+
+
 def refused(
     body: Mapping[str, Any],
     error: InvalidSpec | NameConflict | NotYet,
@@ -63,7 +73,7 @@ def refused(
 ) -> Status:
     """The status of a model that could not be acted on. What was known of its running pods stays."""
     generation = body["metadata"]["generation"]
-    reason = {NameConflict: Reason.NAME_CONFLICT, NotYet: Reason.WAITING}.get(type(error), Reason.INVALID_SPEC)
+    reason = _REFUSALS.get(type(error), Reason.INVALID_SPEC)
     verdict = Verdict("Unknown" if isinstance(error, NotYet) else "False", reason, str(error))
     news = _conditions({"Ready": verdict, "Progressing": verdict}, previous, generation, now)
     kept = [old for old in previous.get("conditions", []) if old["type"] not in ("Ready", "Progressing")]
@@ -187,6 +197,8 @@ def _checkpoint(observed: Observed) -> Status | None:
     loaded, quantization = reports[0].checkpoint, reports[0].quantization
     found = {
         "digest": loaded.digest,
+        "contentDigest": loaded.content_digest,
+        "revision": loaded.revision,
         "baseModel": loaded.base_model,
         "rank": loaded.rank,
         "alpha": loaded.alpha,

@@ -34,6 +34,8 @@ class ReportedCheckpoint(_Said):
     evaluation_loss: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
     quantization_match: Literal["Match", "Mismatch", "Unknown"] | None = None
     changed_on_disk: bool = False
+    revision: Text | None = None  # of what was fetched; None for files on a claim
+    content_digest: Annotated[str, StringConstraints(max_length=128)] | None = None
 
 
 class ReportedQuantization(_Said):

@@ -23,16 +23,19 @@ class Reason(StrEnum):
     # Ours: the operator or the cluster is still at it.
     CREATING = "Creating", "The Deployment or its pods are being made."
     STARTING = "Starting", "A pod has a node; its image and volumes are being prepared."
+    FETCHING = "Fetching", "The pod is fetching the checkpoint or the base model from its source."
     LOADING = "Loading", "The server in the pod is reading the base model and the adapter."
     WAITING = "Waiting", "Something must happen first; the operator tries again by itself."
     AWAITING_REPORT = "AwaitingReport", "A pod is ready but has not told the operator what it loaded."
     NOT_LOADED = "NotLoaded", "No pod has loaded the checkpoint yet."
     ROLLING_OUT = "RollingOut", "Pods of the new spec are replacing older ones."
     CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint is still being written; the pod looks again."
+    SOURCE_UNAVAILABLE = "SourceUnavailable", "The source does not answer, or not to the end; the pod tries again."
     EVICTED = "Evicted", "The node removed or refused the pod; another one is being made."
 
     # Yours: somebody has to change something.
     INVALID_SPEC = "InvalidSpec", "The spec cannot be obeyed; the message names the field. Running pods stay."
+    SOURCE_DENIED = "SourceDenied", "The administrator does not allow this source. Running pods stay."
     NAME_CONFLICT = "NameConflict", "An object that belongs to somebody else has a name that the model needs."
     SCALED_TO_ZERO = "ScaledToZero", "spec.replicas is 0, so nothing serves the model."
     UNSCHEDULABLE = "Unschedulable", "No node fits the pod; the message names what is short."
@@ -56,6 +59,14 @@ class Reason(StrEnum):
     INVALID_SETTINGS = "InvalidSettings", "The server does not accept a setting that the operator gave it."
     ENGINE_FAILED = "EngineFailed", "The engine stopped with an error while it loaded or ran."
 
+    # Yours, in the words of the init container that fetches a source.
+    SOURCE_NOT_FOUND = "SourceNotFound", "The source has nothing of this name, or not in this revision."
+    SOURCE_UNAUTHORIZED = "SourceUnauthorized", "The source refuses the credentials, or wants some and got none."
+    SOURCE_INVALID = "SourceInvalid", "What the source has cannot be taken: a broken archive, a forbidden name or host."
+    SOURCE_TOO_LARGE = "SourceTooLarge", "The source has more bytes than the administrator lets a pod fetch."
+    SOURCE_DIGEST_MISMATCH = "SourceDigestMismatch", "What was fetched is not what sha256 in the spec pins."
+    SOURCE_DISK_FULL = "SourceDiskFull", "The disk of the node or of the cache was full before all was fetched."
+
 
 LAST_WORDS = frozenset(
     {
@@ -70,5 +81,19 @@ LAST_WORDS = frozenset(
         Reason.OUT_OF_MEMORY,
         Reason.INVALID_SETTINGS,
         Reason.ENGINE_FAILED,
+    }
+)
+
+# Of the fetcher: each is a False but the first, which it mends itself.
+FETCH_WORDS = frozenset(
+    {
+        Reason.SOURCE_UNAVAILABLE,
+        Reason.SOURCE_DENIED,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_UNAUTHORIZED,
+        Reason.SOURCE_INVALID,
+        Reason.SOURCE_TOO_LARGE,
+        Reason.SOURCE_DIGEST_MISMATCH,
+        Reason.SOURCE_DISK_FULL,
     }
 )

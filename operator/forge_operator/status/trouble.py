@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from forge_operator.api.parse import Model
-from forge_operator.api.v1alpha1 import SERVER, Manifest
-from forge_operator.status.observed import Observed, condition, has_ended, has_settled, is_ready
-from forge_operator.status.reasons import LAST_WORDS, Reason
+from forge_operator.api.v1alpha1 import SERVER
+from forge_operator.status import containers
+from forge_operator.status.observed import Observed, condition, has_ended, has_settled
+from forge_operator.status.reasons import FETCH_WORDS, LAST_WORDS, Reason
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -43,7 +44,7 @@ def trouble(model: Model, observed: Observed) -> Verdict:
 
 def _pods_are_refused(model: Model, observed: Observed) -> Verdict | None:
     failure = condition(observed.deployment or {}, "ReplicaFailure")
-    if failure.get("status") != "True" or _waiting(observed):
+    if failure.get("status") != "True" or containers.waiting(observed):
         return None
     why = re.sub(r'^pods "[^"]*" is forbidden: ', "", failure.get("message", ""))
     return yours(Reason.PODS_REFUSED, f"The cluster refuses to create pods: {why}")
@@ -59,7 +60,10 @@ def _volume_is_unavailable(model: Model, observed: Observed) -> Verdict | None:
                 f"{model.namespace!r}; create it or correct the name.",
             )
         if "unbound immediate PersistentVolumeClaims" in message:
-            claims = " or ".join(sorted({model.spec.checkpoint.claim, model.spec.base_model.claim}))
+            template = (observed.deployment or {}).get("spec", {}).get("template", {})
+            volumes = template.get("spec", {}).get("volumes", [])
+            named = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+            claims = " or ".join(sorted(named))
             return yours(
                 Reason.VOLUME_UNAVAILABLE,
                 f"The PersistentVolumeClaim {claims} is not bound to a volume; see `kubectl describe pvc`.",
@@ -88,8 +92,8 @@ def _image_is_unavailable(model: Model, observed: Observed) -> Verdict | None:
         "ErrImageNeverPull",
         "ImageInspectError",
     )
-    for status in _servers(observed):
-        waiting = _state(status, "waiting")
+    for status in containers.ours(observed):
+        waiting = containers.state(status, "waiting")
         if waiting.get("reason") in reasons:
             # The kubelet alternates between the error and "Back-off pulling ...: ErrImagePull: the error".
             why = waiting.get("message", "").split("ErrImagePull: ")[-1]
@@ -104,8 +108,8 @@ def _image_is_unavailable(model: Model, observed: Observed) -> Verdict | None:
 
 
 def _container_cannot_be_made(model: Model, observed: Observed) -> Verdict | None:
-    for status in _servers(observed):
-        waiting = _state(status, "waiting")
+    for status in containers.ours(observed):
+        waiting = containers.state(status, "waiting")
         if waiting.get("reason") in (
             "CreateContainerConfigError",
             "CreateContainerError",
@@ -119,30 +123,40 @@ def _container_cannot_be_made(model: Model, observed: Observed) -> Verdict | Non
 
 
 def _memory_ran_out(model: Model, observed: Observed) -> Verdict | None:
-    for status in _servers(observed):
-        if _ended(status).get("reason") == "OOMKilled":
+    for status in containers.ours(observed):
+        if containers.ended(status).get("reason") == "OOMKilled":
+            smaller = ", spec.quantization.method nf4, or a smaller spec.serving.maxModelLen"
             return yours(
                 Reason.OUT_OF_MEMORY,
-                "The server was killed because it used more memory than its profile allows; choose a larger "
-                "spec.profile, spec.quantization.method nf4, or a smaller spec.serving.maxModelLen.",
+                f"{containers.called(status)} was killed because it used more memory than its profile allows; choose "
+                f"a larger spec.profile{smaller if status['name'] == SERVER else ''}.",
             )
     return None
 
 
+def _fetcher_said_why(model: Model, observed: Observed) -> Verdict | None:
+    for status in containers.fetchers(observed):
+        if words := last_words(containers.ended(status).get("message", "")):
+            return ours(*words) if words[0] is Reason.SOURCE_UNAVAILABLE else yours(*words)
+    return None
+
+
 def _server_said_why(model: Model, observed: Observed) -> Verdict | None:
-    for status in _servers(observed):
-        if words := last_words(_ended(status).get("message", "")):
+    for status in containers.servers(observed):
+        if words := last_words(containers.ended(status).get("message", "")):
             # The container is started again, with growing pauses, until its trainer or copy is done.
             return ours(*words) if words[0] == Reason.CHECKPOINT_INCOMPLETE else yours(*words)
     return None
 
 
-def _server_crashed(model: Model, observed: Observed) -> Verdict | None:
-    for status in _servers(observed):
-        ended = _ended(status)
+def _container_crashed(model: Model, observed: Observed) -> Verdict | None:
+    for status in containers.ours(observed):
+        ended = containers.ended(status)
         if ended.get("exitCode", 0) != 0:
-            lines = ended.get("message", "").strip() or "it left no message; see its log with `kubectl logs -p`"
-            return yours(Reason.CRASHED, f"The server ended with status {ended['exitCode']}: {lines[-1000:]}")
+            log = f"`kubectl logs -p -c {status['name']}`"
+            lines = ended.get("message", "").strip() or f"it left no message; see its log with {log}"
+            told = f"{containers.called(status)} ended with status {ended['exitCode']}: {lines[-1000:]}"
+            return yours(Reason.CRASHED, told)
     return None
 
 
@@ -160,7 +174,7 @@ def _deadline_has_passed(model: Model, observed: Observed) -> Verdict | None:
 
 def _node_gave_the_pod_up(model: Model, observed: Observed) -> Verdict | None:
     ended = [pod for pod in observed.current() if has_ended(pod)]
-    if ended and not _waiting(observed):
+    if ended and not containers.waiting(observed):
         status = ended[-1]["status"]
         why = f"{status.get('reason', 'Failed')}: {status.get('message', 'the node gives no reason')}"
         return ours(Reason.EVICTED, f"The node gave the pod up ({why}). Another pod is being made.")
@@ -168,9 +182,13 @@ def _node_gave_the_pod_up(model: Model, observed: Observed) -> Verdict | None:
 
 
 def _pod_is_on_its_way(model: Model, observed: Observed) -> Verdict:
-    pods = _waiting(observed)
-    if any("running" in status.get("state", {}) for status in _servers(observed)):
+    pods = containers.waiting(observed)
+    if any(containers.runs(status) for status in containers.servers(observed)):
         return ours(Reason.LOADING, "The server is reading the base model and the adapter.")
+    for status in containers.fetchers(observed):
+        if containers.runs(status):
+            log = f"`kubectl logs -c {status['name']}`"
+            return ours(Reason.FETCHING, f"{containers.called(status)} is under way; {log} tells how far it is.")
     if any(pod.get("spec", {}).get("nodeName") for pod in pods):
         return ours(Reason.STARTING, "The pod's image and volumes are being prepared on its node.")
     return ours(Reason.CREATING, "The model's pods are being made.")
@@ -183,9 +201,10 @@ POLICIES: tuple[Policy, ...] = (
     _no_node_fits,
     _image_is_unavailable,
     _container_cannot_be_made,
+    _fetcher_said_why,
     _server_said_why,
     _memory_ran_out,
-    _server_crashed,
+    _container_crashed,
     _deadline_has_passed,
     _node_gave_the_pod_up,
     _pod_is_on_its_way,
@@ -199,39 +218,19 @@ def last_words(text: str) -> tuple[Reason, str] | None:
     except (ValueError, RecursionError):  # a pod may write anything there
         return None
     reason = words.get("reason") if isinstance(words, dict) else None
-    if not isinstance(reason, str) or reason not in LAST_WORDS:
+    if not isinstance(reason, str) or reason not in LAST_WORDS | FETCH_WORDS:
         return None
     return Reason(reason), str(words.get("message", ""))  # type: ignore[call-arg]  # looks a member up
 
 
-def _waiting(observed: Observed) -> list[Manifest]:
-    return [pod for pod in observed.current() if not is_ready(pod) and not has_ended(pod)]
-
-
 def _scheduler_says(observed: Observed) -> Iterator[str]:
-    for pod in _waiting(observed):
+    for pod in containers.waiting(observed):
         scheduled = condition(pod, "PodScheduled")
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             yield scheduled.get("message", "")
 
 
-def _servers(observed: Observed) -> Iterator[dict[str, Any]]:
-    """The state of our container in each pod that does not serve."""
-    for pod in _waiting(observed):
-        statuses = pod.get("status", {}).get("containerStatuses") or []
-        yield from (status for status in statuses if status["name"] == SERVER)
-
-
-def _state(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    state: dict[str, Any] = status.get("state", {}).get(kind) or {}
-    return state
-
-
-def _ended(status: dict[str, Any]) -> dict[str, Any]:
-    """How the container ended, now or the last time: while it tries again, that is still the best news."""
-    states = (status.get("state", {}), status.get("lastState", {}))
-    return next((state["terminated"] for state in states if state.get("terminated")), {})
-
-
 def _field_of_claim(model: Model, claim: str) -> str:
-    return "spec.checkpoint.uri" if claim == model.spec.checkpoint.claim else "spec.baseModel.uri"
+    fields = {model.spec.base_model.claim: "spec.baseModel.uri", model.spec.checkpoint.claim: "spec.checkpoint.uri"}
+    # What no field names is the cache, and the administrator's.
+    return fields.get(claim, "sources.cache.claim of the chart's values")

@@ -58,12 +58,13 @@ def make(base: Path, adapter: Path) -> Iterator[Callable[..., BatchingEngine]]:
         *,
         quantization: Quantization = PLAIN,
         checkpoint: Path = adapter,
+        checkpoint_uri: str = "pvc://models/run",
         base_model: Path = base,
         longest: int = 256,
         batch: int = 8,
         plan: Plan | None = None,
     ) -> BatchingEngine:
-        sources = Sources(checkpoint, base_model, "pvc://models/run", "pvc://models/base", quantization, plan)
+        sources = Sources(checkpoint, base_model, checkpoint_uri, "pvc://models/base", quantization, plan)
         engine = BatchingEngine(
             sources,
             max_model_len=longest,

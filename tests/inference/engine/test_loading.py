@@ -42,6 +42,15 @@ def test_an_adapter_that_changes_nothing_for_another_reason_is_found_by_measurin
     assert _reason(engine, "changes no logit") == "AdapterIneffective"
 
 
+def test_what_was_fetched_is_told_with_its_version(make: Make, tmp_path: Path) -> None:
+    folder = an_adapter(tmp_path / "a")
+    note = {"uri": "hf://org/run", "revision": "5d1c", "digest": "sha256:cc"}
+    (folder / ".fetched.json").write_text(json.dumps(note))
+    loaded = make(checkpoint=folder, checkpoint_uri="hf://org/run").loaded()
+    assert loaded is not None
+    assert (loaded.checkpoint.revision, loaded.checkpoint.content_digest) == ("5d1c", "sha256:cc")
+
+
 def test_an_adapter_that_is_still_being_written_is_incomplete(make: Make, tmp_path: Path) -> None:
     folder = an_adapter(tmp_path / "a")
     path = folder / "adapter_model.safetensors"

@@ -37,7 +37,6 @@ def test_a_uri_is_a_claim_and_a_folder_in_it(uri: str, claim: str, path: str) ->
 @pytest.mark.parametrize(
     "uri",
     [
-        "hf://org/repo",
         "models/runs/1",
         "pvc://",
         "pvc:///runs/1",

@@ -166,10 +166,16 @@ def bump(model: Manifest) -> None:
     model["metadata"]["generation"] += 1
 
 
-async def test_an_invalid_spec_is_told_and_touches_nothing_that_runs(bench: Bench) -> None:
-    bench.cluster.edit(bench.place("ScientificModel"), lambda m: (m["spec"].update(profile="tpu"), bump(m)))
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"profile": "tpu"}, "InvalidSpec"), ({"checkpoint": {"uri": "hf://org/run"}}, "SourceDenied")],
+)
+async def test_what_cannot_be_obeyed_is_told_and_touches_nothing_that_runs(
+    bench: Bench, change: dict[str, Any], reason: str
+) -> None:
+    bench.cluster.edit(bench.place("ScientificModel"), lambda m: (m["spec"].update(change), bump(m)))
     await bench.reconcile()
-    assert bench.condition() == ("False", "InvalidSpec")
+    assert bench.condition() == ("False", reason)
     assert bench.cluster.writes == [("status", bench.place("ScientificModel"))]
 
 

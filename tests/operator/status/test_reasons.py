@@ -1,6 +1,8 @@
 """Every reason stands in the documentation with its sentence."""
 
-from forge_operator.status.reasons import LAST_WORDS, Reason
+import pytest
+
+from forge_operator.status.reasons import FETCH_WORDS, LAST_WORDS, Reason
 from tests.golden import ROOT, matches_golden
 
 PAGE = ROOT / "docs/reference/conditions.md"
@@ -38,7 +40,8 @@ def test_reasons_are_words_and_their_meanings_sentences() -> None:
     assert all(reason.sentence.endswith(".") for reason in Reason)
 
 
-def test_the_servers_last_words_are_those_of_the_architecture_page() -> None:
+@pytest.mark.parametrize(("begins", "words"), [("Reasons: ", LAST_WORDS), ("Of the fetcher: ", FETCH_WORDS)])
+def test_last_words_are_those_of_the_architecture_page(begins: str, words: frozenset[Reason]) -> None:
     page = (ROOT / "docs/architecture.md").read_text()
-    line = next(line for line in page.splitlines() if line.startswith("Reasons: "))
-    assert set(line.replace("`", "").removeprefix("Reasons: ").rstrip(".").split(", ")) == set(LAST_WORDS)
+    line = next(line for line in page.splitlines() if line.startswith(begins))
+    assert set(line.replace("`", "").removeprefix(begins).rstrip(".").split(", ")) == set(words)

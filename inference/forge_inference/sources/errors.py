@@ -1,0 +1,29 @@
+"""What can be wrong with a source, by the word that the last words carry."""
+
+from typing import Literal
+
+Reason = Literal[
+    "SourceDenied",  # the administrator does not allow it
+    "SourceNotFound",
+    "SourceUnauthorized",
+    "SourceInvalid",  # a bad archive, bad content
+    "SourceTooLarge",
+    "SourceDigestMismatch",
+    "SourceDiskFull",
+    "SourceUnavailable",  # network, server, time limit: another start may succeed
+]
+
+
+class SourceError(Exception):
+    """The message says what to do, and never holds a secret.
+
+    `passing`: another try, now, may succeed; `retry_after` is the server's wish in seconds.
+    """
+
+    def __init__(
+        self, reason: Reason, message: str, *, passing: bool | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.passing = reason == "SourceUnavailable" if passing is None else passing
+        self.retry_after = retry_after
