@@ -35,13 +35,15 @@ def arithmetic(device: torch.device, wanted: Quantization) -> Quantization:
 def choose(device: torch.device, base: Base, quantization: Quantization) -> Plan:
     """Four bits where they are fast or nothing else fits, else the numbers that they stand for.
 
-    bitsandbytes' CPU kernel is fast with AVX512_BF16, and without it several times slower than full numbers.
+    bitsandbytes' CPU kernel is fast with AVX512_BF16, and without it several times slower than full numbers. Where the
+    CPU multiplies matrices of bfloat16 by itself (AMX), full numbers are the faster ones again.
     """
     if quantization.method == "none":
         return "plain"
     if device.type == "cpu":
         fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it
-        return "nf4" if fast else "dequantized"
+        matrices = torch.cpu._is_amx_tile_supported() and quantization.compute_dtype == "bfloat16"  # noqa: SLF001
+        return "nf4" if fast and not matrices else "dequantized"
     free, _ = torch.cuda.mem_get_info(device)
     numbers = sum(out * into for out, into in base.linear().values())
     needed = 2 * numbers  # bytes, in 16 bits

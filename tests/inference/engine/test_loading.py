@@ -126,6 +126,23 @@ def test_numbers_are_of_a_format_that_the_processor_computes_fast(make: Make) ->
     assert plans.arithmetic(torch.device("cuda"), half) == half
 
 
+@pytest.mark.parametrize(
+    ("short", "matrices", "dtype", "plan"),
+    [
+        (False, False, "float32", "dequantized"),
+        (True, False, "bfloat16", "nf4"),
+        (True, True, "bfloat16", "dequantized"),
+        (True, True, "float32", "nf4"),
+    ],
+)
+def test_a_cpu_computes_with_four_bits_only_where_that_is_faster(
+    short: bool, matrices: bool, dtype: str, plan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: short)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrices)
+    assert plans.choose(torch.device("cpu"), Base({}, {}), replace(NF4, compute_dtype=dtype)) == plan
+
+
 def test_a_base_model_that_is_stored_in_four_bits_already_is_served_as_it_is(
     make: Make, base: Path, tmp_path: Path
 ) -> None:
