@@ -41,18 +41,20 @@ class S3Server:
         if not client.bucket_exists(bucket):
             client.make_bucket(bucket)
         for path, data in files.items():
-            client.put_object(bucket, f"{prefix}/{path}", BytesIO(data), len(data))
+            client.put_object(bucket, f"{prefix}/{path}", BytesIO(data), len(data), part_size=5 * 2**20)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[S3Server]:
     """It answers until the end of the block."""
+    metadata = folder.with_name("metadata")
     folder.mkdir()
+    metadata.mkdir()
     port = free_port()
     environment = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
-    command = [str(program("versitygw")), "--port", f"127.0.0.1:{port}", "posix", "--nometa", str(folder)]
+    command = [str(program("versitygw")), "--port", f"127.0.0.1:{port}", "posix", "--sidecar", str(metadata)]
     with (folder.parent / "versitygw.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, str(folder)], env=environment, stdout=log, stderr=log)
     try:
         until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}"), limit=30, what="versitygw")
         assert process.poll() is None, (folder.parent / "versitygw.log").read_text()

@@ -65,6 +65,11 @@ class Source(Protocol):
         """What it is, whatever is there now: two sources of equal place share what was downloaded."""
         ...
 
+    @property
+    def asked(self) -> str:
+        """The revision that is asked for: a branch, a tag, a commit; empty where a place has only one."""
+        ...
+
     def listing(self) -> Listing:
         """What is there now."""
         ...

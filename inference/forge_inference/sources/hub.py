@@ -36,7 +36,8 @@ class Hub:
             raise SourceError("SourceInvalid", f"{uri.shown}: write hf://org/repo or hf://org/repo@revision.")
         if revision and found["revision"] not in (None, revision):
             raise SourceError("SourceInvalid", f"{uri.shown} and the revision {revision} differ: keep one of them.")
-        self._repo, self._revision = found["repo"], found["revision"] or revision or "main"
+        self._repo, self.asked = found["repo"], found["revision"] or revision or "main"
+        self._revision = self.asked
         self._connections, self._credentials = connections, credentials
         self._endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT).rstrip("/")
         self.place = f"{self._endpoint}/{self._repo}"

@@ -43,6 +43,7 @@ class Oci:
         # A mirror's path is a prefix of its repositories, as in proxy projects of registries.
         prefix = f"{place.path.strip('/')}/" if place.path.strip("/") else ""
         self._base = f"{place.scheme}://{place.netloc}/v2/{prefix}{self._name}"
+        self.asked = ""  # the tag is part of the place
         self.place = f"{host}/{self._name}:{self._asked}"
         self._basic = _login(credentials, host)
         self._secret: dict[str, str] = {}

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from forge_inference.sources.contract import Entry, Source
 from forge_inference.sources.errors import SourceError
-from forge_inference.sources.files import Placed, hashed, room, settle
+from forge_inference.sources.files import KEPT, Placed, hashed, room, settle
 from forge_inference.sources.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def download(source: Source, entry: Entry, folder: Path, progress: Progress) -> 
             " anew at the next start; if it happens again, upload it again.",
         )
     os.replace(part, whole)
+    whole.chmod(KEPT)  # not before: a start that ends in between could not continue with it
     return whole, placed
 
 
@@ -79,8 +80,7 @@ class _Part:
                 except SourceError as error:
                     tries = 1 if self._size > before else tries + 1
                     _wait(error, tries)
-            self._file.flush()
-            settle(self._file.fileno())
+            settle(self._file)
         return Placed(self._size, self._digest.hexdigest())
 
     def _whole(self) -> bool:

@@ -106,6 +106,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip with rare packing": (lambda: a_zip(FILES, how=zipfile.ZIP_LZMA), "rare way"),
     "zip with a huge directory": (lambda: directory_of(8 * 2**20), "headers are larger"),
     "zip twice": (lambda: a_zip(FILES, (zipfile.ZipInfo("adapter_config.json"), b"2")), "is there twice"),
+    "zip whose parts are out of order": (lambda: a_zip(FILES)[:-6] + b"\xff\xff\xff\x7f\0\0", "broken"),
     "zip cut": (lambda: a_zip(FILES)[:-40], "broken"),
     "zip many": (lambda: a_zip({f"f{n}": b"" for n in range(1001)}), "more than 1000 members"),
     "a web page": (lambda: b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
