@@ -1,6 +1,7 @@
 """One file over the network: kept when the connection breaks or the process ends, and continued from there."""
 
 import hashlib
+import json
 import logging
 import os
 import random
@@ -36,7 +37,7 @@ def persist(action: Callable[[], Result]) -> Result:
 
 def name(entry: Entry) -> str:
     """Of the file that holds it meanwhile; another version has another."""
-    return hashlib.sha256(f"{entry.version}\n{entry.path}".encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([entry.version, entry.path]).encode()).hexdigest()[:32]
 
 
 def download(source: Source, entry: Entry, folder: Path, progress: Progress) -> tuple[Path, Placed]:
