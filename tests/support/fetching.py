@@ -67,7 +67,7 @@ class Pod:
         process.start()
         return process
 
-    def ended(self, process: ForkServerProcess, *, limit: float = 120) -> Outcome:
+    def ended(self, process: ForkServerProcess, *, limit: float = 300) -> Outcome:
         """Its end."""
         process.join(limit)
         status = process.exitcode
@@ -82,6 +82,10 @@ class Pod:
     def fetch(self, uri: str, secret: dict[str, str] | None = None, **settings: object) -> Outcome:
         """From beginning to end."""
         return self.ended(self.start(uri, secret, **settings))
+
+    def parts(self) -> list[Path]:
+        """Files that are not whole yet, kept beside the folder."""
+        return list(self.to.parent.glob(".checkpoint.downloads/work/*/parts/*.part"))
 
     def facts(self) -> dict[str, Any]:
         """What it says of the published folder."""

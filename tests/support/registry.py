@@ -111,17 +111,25 @@ def pull_secret(host: str) -> dict[str, str]:
     return {".dockerconfigjson": json.dumps({"auths": {host: {"username": USER, "password": PASSWORD}}})}
 
 
-def with_tokens(registry: Registry, server: FileServer) -> None:
-    """Make a server stand before a registry that asks for tokens, which `/token` gives for the login."""
+def with_tokens(registry: Registry, server: FileServer, blobs: str = "") -> None:
+    """Make a server stand before a registry. It asks for tokens, each good for one answer; `/token` gives them.
+
+    With `blobs` the bytes come from that URL, as from a store behind a registry.
+    """
+    good: list[str] = []
 
     def answer(request: Request) -> Reply:
         if request.path == "/token":
             if request.headers.get("authorization") != _BASIC or "scope=repository%3A" not in request.query:
                 return Reply(401)
-            return Reply(200, b'{"token": "bearer-canary"}')
-        if request.headers.get("authorization") != "Bearer bearer-canary":
+            good.append(f"Bearer bearer-canary-{len(server.requests)}")
+            return Reply(200, json.dumps({"token": good[-1].removeprefix("Bearer ")}).encode())
+        if request.headers.get("authorization") not in good:
             realm = f'Bearer realm="{server.url}/token",service="registry.example",scope="repository:lab/facts:pull"'
             return Reply(401, headers={"WWW-Authenticate": realm})
+        good.clear()
+        if blobs and "/blobs/" in request.path:
+            return Reply(307, headers={"Location": blobs + request.path})
         passed = {name: request.headers[name] for name in ("accept", "range") if name in request.headers}
         with urllib.request.urlopen(urllib.request.Request(registry.url + request.path, headers=passed)) as found:
             return Reply(found.status, found.read(), {"Content-Type": found.headers["Content-Type"]})

@@ -42,18 +42,21 @@ class S3Server:
         if not client.bucket_exists(bucket):
             client.make_bucket(bucket)
         for path, data in files.items():
-            client.put_object(bucket, f"{prefix}/{path}", BytesIO(data), len(data))
+            client.put_object(bucket, f"{prefix}/{path}", BytesIO(data), len(data), part_size=5 * 2**20)
 
 
 @contextmanager
 def running(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     """It answers at this address until the end of the block; a folder that is there is served as it is."""
-    folder.mkdir(exist_ok=True)
+    metadata = folder.with_name("metadata")
+    keeps = ["--nometa"] if folder.exists() else ["--sidecar", str(metadata)]
+    for each in (folder, metadata):
+        each.mkdir(exist_ok=True)
     server = S3Server(folder, host, free_port(host))
     environment = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
-    command = [str(program("versitygw")), "--port", f"{host}:{server.port}", "posix", "--nometa", str(folder)]
+    command = [str(program("versitygw")), "--port", f"{host}:{server.port}", "posix", *keeps]
     with (folder.parent / "versitygw.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, str(folder)], env=environment, stdout=log, stderr=log)
     try:
         until(lambda: process.poll() is not None or answers(server.url), limit=30, what="versitygw")
         assert process.poll() is None, (folder.parent / "versitygw.log").read_text()

@@ -53,7 +53,7 @@ def _run(settings: Settings) -> None:
     settings.policy.demand_scheme(uri.scheme)
     settings.to.parent.mkdir(parents=True, exist_ok=True)
     pin = settings.sha256.removeprefix("sha256:")
-    wish = Wish(uri, settings.revision, pin, settings.to, settings.max_bytes, settings.offline)
+    wish = Wish(uri, pin, settings.to, settings.max_bytes, settings.offline)
     facts = fetch(wish, _source(uri, settings), Store(settings.store))
     logger.info(
         "%s %s: %s in %.1f s, %s",

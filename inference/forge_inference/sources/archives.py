@@ -166,6 +166,8 @@ class _Careful(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("its parts are out of order")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
 
 # Written into every published folder; a source's own file of this name is left out.
 FACTS = ".fetched.json"
@@ -13,9 +16,9 @@ FACTS = ".fetched.json"
 MOST_FILES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Entry:
-    """A file of a source.
+    """A file of a source. Servers tell it, so its types are checked: ValueError.
 
     `path` is relative, with slashes. `size` is in bytes, None where the server does not tell. `version` changes when
     the content does: a digest, a blob's id, an ETag. `sha256` in hex where the source knows it. An `archive` is
@@ -23,7 +26,7 @@ class Entry:
     """
 
     path: str
-    size: int | None
+    size: Annotated[int, Field(ge=0)] | None
     version: str
     sha256: str = ""
     archive: bool = False
@@ -63,6 +66,11 @@ class Source(Protocol):
     @property
     def place(self) -> str:
         """What it is, whatever is there now: two sources of equal place share what was downloaded."""
+        ...
+
+    @property
+    def asked(self) -> str:
+        """The revision that is asked for: a branch, a tag, a commit; empty where a place has only one."""
         ...
 
     def listing(self) -> Listing:

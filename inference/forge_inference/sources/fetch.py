@@ -11,7 +11,7 @@ from forge_inference.sources.archives import unpack
 from forge_inference.sources.contract import MOST_FILES, Entry, Listing, Source
 from forge_inference.sources.errors import SourceError
 from forge_inference.sources.files import Placed, demand_room, place, safe
-from forge_inference.sources.progress import Progress, amount
+from forge_inference.sources.progress import Progress, amount, demand_size
 from forge_inference.sources.publish import Facts, clear, publish
 from forge_inference.sources.store import Content, Store
 from forge_inference.sources.transfer import download, name, persist
@@ -24,7 +24,6 @@ class Wish:
     """What is to be fetched. `pin`: SHA-256 in hex, or nothing. `limit` is in bytes."""
 
     uri: Uri
-    revision: str
     pin: str
     to: Path
     limit: int
@@ -51,6 +50,7 @@ def fetch(wish: Wish, source: Source, store: Store) -> Facts:
             + "".join(f", in an archive of sha256:{archive}" for archive in content.archives)
             + f"; sha256:{wish.pin} is asked for. Correct the digest, or find out who changed the content.",
         )
+    demand_size(content.size, wish.limit)
     facts = Facts(
         uri=wish.uri.shown,
         revision=content.revision,
@@ -66,7 +66,7 @@ def _kept(wish: Wish, source: Source, store: Store) -> Content | None:
     """What an offline start takes, without a look at the source."""
     if not wish.offline:
         return None
-    return store.find(source.place, "asked", wish.revision) or (store.by_digest(wish.pin) if wish.pin else None)
+    return store.find(source.place, "asked", source.asked) or (store.by_digest(wish.pin) if wish.pin else None)
 
 
 def _current(wish: Wish, source: Source, store: Store) -> tuple[Content, bool]:
@@ -74,17 +74,17 @@ def _current(wish: Wish, source: Source, store: Store) -> tuple[Content, bool]:
     try:
         listing = persist(source.listing)
     except SourceError as error:
-        content = store.find(source.place, "asked", wish.revision)
+        content = store.find(source.place, "asked", source.asked)
         if error.reason != "SourceUnavailable" or content is None or not content.has(wish.pin):
             raise
         logger.warning("%s The cache holds what the digest names: it is used.", error)
         return content, True
     keys = [(source.place, "listing", listing.fingerprint)]
-    keys += [(source.place, "asked", revision) for revision in {wish.revision, listing.revision}]
+    keys += [(source.place, "asked", revision) for revision in {source.asked, listing.revision}]
     if content := store.find(*keys[0]):
         store.remember(content, *keys)
         return content, True
-    with store.work(source.place, wish.revision) as folder:
+    with store.work(source.place, source.asked) as folder:
         content = store.find(*keys[0])  # another process may have done it while this one waited
         if content is not None:
             return content, True

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from forge_inference.sources.errors import SourceError
 
@@ -15,6 +16,7 @@ _PIECE = 2**20
 # EFBIG: a limit on the size of files. What else but room can be missing is left to the kernel's own words.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNLINKABLE = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
+KEPT = 0o444  # the mode of what a digest vouches for: hard links share it
 _DEEPEST, _LONGEST_PART = 16, 255
 
 
@@ -60,7 +62,8 @@ def write(folder: Path, path: str, pieces: Iterable[bytes]) -> Placed:
                 file.write(piece)
                 digest.update(piece)
                 size += len(piece)
-            settle(file.fileno())
+            os.fchmod(file.fileno(), KEPT)
+            settle(file)
     return Placed(size, digest.hexdigest())
 
 
@@ -72,10 +75,10 @@ def _once(path: str) -> Iterator[None]:
         raise SourceError("SourceInvalid", f"{path} is there twice, as two files or as file and folder.") from error
 
 
-def settle(descriptor: int) -> None:
-    """What is written stays, read-only, even if the machine loses power: a digest vouches for it from now on."""
-    os.fchmod(descriptor, 0o444)
-    os.fsync(descriptor)
+def settle(file: IO[bytes]) -> None:
+    """What is written stays, even if the machine loses power: a digest vouches for it from now on."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def place(source: Path, target: Path) -> str | None:

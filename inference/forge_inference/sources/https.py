@@ -16,6 +16,7 @@ class Https:
 
     def __init__(self, uri: Uri, connections: Connections, credentials: Credentials) -> None:
         self._url = self.place = uri.whole.partition("#")[0]
+        self.asked = ""
         self._connections = connections
         token, pair = credentials.get("token"), credentials.together("username", "password")
         if token:

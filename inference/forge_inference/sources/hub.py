@@ -19,7 +19,7 @@ from forge_inference.sources.errors import SourceError
 
 if TYPE_CHECKING:
     import httpx2
-    from huggingface_hub.hf_api import ModelInfo
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 _URI = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^\s@]+))?")
 _DEFAULT = "https://huggingface.co"
@@ -36,7 +36,8 @@ class Hub:
             raise SourceError("SourceInvalid", f"{uri.shown}: write hf://org/repo or hf://org/repo@revision.")
         if revision and found["revision"] not in (None, revision):
             raise SourceError("SourceInvalid", f"{uri.shown} and the revision {revision} differ: keep one of them.")
-        self._repo, self._revision = found["repo"], found["revision"] or revision or "main"
+        self._repo, self.asked = found["repo"], found["revision"] or revision or "main"
+        self._revision = self.asked
         self._connections, self._credentials = connections, credentials
         self._endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT).rstrip("/")
         self.place = f"{self._endpoint}/{self._repo}"
@@ -46,24 +47,19 @@ class Hub:
     def listing(self) -> Listing:
         """Files as of the commit that the revision names now. Where there are safetensors, no other formats."""
         info = self._info()
-        files = [file for file in info.siblings or [] if file.rfilename != FACTS]
-        if any(file.rfilename.endswith(".safetensors") for file in files):
-            files = [file for file in files if not file.rfilename.endswith(_OTHER_FORMATS)]
-        entries = tuple(
-            Entry(
-                file.rfilename,
-                file.size,
-                file.lfs.sha256 if file.lfs else file.blob_id or "",
-                sha256=file.lfs.sha256 if file.lfs else "",
-            )
-            for file in files
-        )
+        try:
+            entries = tuple(map(_entry, info.siblings or []))
+            if not re.fullmatch(r"[0-9A-Za-z._-]+", info.sha or ""):
+                raise ValueError("no commit")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._no_hub() from error
+        if any(entry.path.endswith(".safetensors") for entry in entries):
+            entries = tuple(entry for entry in entries if not entry.path.endswith(_OTHER_FORMATS))
+        entries = tuple(entry for entry in entries if entry.path != FACTS)
         if not entries:
             raise SourceError("SourceNotFound", f"hf://{self._repo} holds no file at {self._revision}.")
-        if info.sha is None:
-            raise SourceError("SourceInvalid", f"{self._endpoint} does not tell the commit of {self._repo}.")
-        self._revision = info.sha
-        return Listing(info.sha, entries)
+        self._revision = info.sha or ""
+        return Listing(self._revision, entries)
 
     @contextmanager
     def open(self, entry: Entry, start: int) -> Iterator[Body]:
@@ -102,9 +98,18 @@ class Hub:
         except HfHubHTTPError as error:
             raise _refusal(error.response, what, self._credentials) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise SourceError(
-                "SourceInvalid", f"{self._endpoint} does not answer as a hub does. Correct HF_ENDPOINT or the mirror."
-            ) from error
+            raise self._no_hub() from error
+
+    def _no_hub(self) -> SourceError:
+        return SourceError(
+            "SourceInvalid", f"{self._endpoint} does not answer as a hub does. Correct HF_ENDPOINT or the mirror."
+        )
+
+
+def _entry(file: "RepoSibling") -> Entry:
+    if file.lfs:
+        return Entry(file.rfilename, file.size, file.lfs.sha256, sha256=file.lfs.sha256)
+    return Entry(file.rfilename, file.size, file.blob_id or "")
 
 
 def _refusal(response: "httpx2.Response", what: str, credentials: Credentials) -> SourceError:

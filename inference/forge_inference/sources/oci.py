@@ -43,9 +43,11 @@ class Oci:
         # A mirror's path is a prefix of its repositories, as in proxy projects of registries.
         prefix = f"{place.path.strip('/')}/" if place.path.strip("/") else ""
         self._base = f"{place.scheme}://{place.netloc}/v2/{prefix}{self._name}"
+        self.asked = ""  # the tag is part of the place
         self.place = f"{host}/{self._name}:{self._asked}"
         self._basic = _login(credentials, host)
         self._secret: dict[str, str] = {}
+        self._challenge = ""
 
     def listing(self) -> Listing:
         """The layers of the manifest that the tag names now."""
@@ -73,9 +75,12 @@ class Oci:
 
     def _get(self, url: str, headers: dict[str, str]) -> Any:
         response = self._connections.request("GET", url, headers, self._secret)
-        if response.status == 401 and (challenge := response.headers.get("WWW-Authenticate")):
+        # The first challenge, to the question for the manifest, is the registry's. One to a blob may come from
+        # wherever that was redirected to, which must not choose who gets the login; tokens are renewed by the first.
+        self._challenge = self._challenge or response.headers.get("WWW-Authenticate", "")
+        if response.status == 401 and self._challenge:
             response.close()
-            self._secret = self._answer(challenge)
+            self._secret = self._answer(self._challenge)
             response = self._connections.request("GET", url, headers, self._secret)
         judge(response, url, self._credentials.advice(DOCKER))
         return response
@@ -107,7 +112,7 @@ def _entry(layer: dict[str, Any]) -> Entry:
     digest, kind, notes = str(layer["digest"]), str(layer["mediaType"]), layer.get("annotations") or {}
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise SourceError("SourceInvalid", f"A layer has the digest {digest[:80]}; only sha256 is known.")
-    title = notes.get(_TITLE)
+    title: Any = notes.get(_TITLE)
     packed = notes.get(_UNPACK) == "true" or (title is None and "tar" in kind)
     if not packed and title is None:
         raise SourceError(
@@ -115,8 +120,8 @@ def _entry(layer: dict[str, Any]) -> Entry:
             f"A layer of type {kind[:80]} has no title, so it has no file name. Push it with `oras push`.",
         )
     hexadecimal = digest.removeprefix("sha256:")
-    path = f"layer-{hexadecimal[:12]}" if packed else str(title)
-    return Entry(path, int(layer["size"]), digest, sha256=hexadecimal, archive=packed)
+    path = f"layer-{hexadecimal[:12]}" if packed else title
+    return Entry(path, layer["size"], digest, sha256=hexadecimal, archive=packed)
 
 
 def _registry(host: str) -> str:

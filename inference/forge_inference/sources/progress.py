@@ -19,8 +19,7 @@ class Progress:
         self._start = self._told = clock()
         self.there = 0  # bytes on disk, from this start or an earlier one
         self.fetched = 0  # bytes that came over the network in this start
-        if total is not None and total > limit:
-            raise _too_large(total, limit)
+        demand_size(total or 0, limit)
 
     def found(self, count: int) -> None:
         """Bytes that an earlier start left; negative when they are thrown away."""
@@ -30,8 +29,7 @@ class Progress:
         """Bytes that have come. Raises SourceError (SourceTooLarge)."""
         self.there += count
         self.fetched += count
-        if self.there > self._limit:
-            raise _too_large(self.there, self._limit)
+        demand_size(self.there, self._limit)
         if (now := self._clock()) - self._told >= _EVERY:
             self._told = now
             speed = self.fetched / (now - self._start)
@@ -48,9 +46,11 @@ def amount(count: float) -> str:
     return f"{count / 1000**power:.{1 if power else 0}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
-def _too_large(size: int, limit: int) -> SourceError:
-    return SourceError(
-        "SourceTooLarge",
-        f"The source has {amount(size)} or more; {amount(limit)} are allowed here. Name a smaller one, or ask the"
-        " administrator to raise the limit (--max-bytes).",
-    )
+def demand_size(size: int, limit: int) -> None:
+    """Raises SourceError (SourceTooLarge)."""
+    if size > limit:
+        raise SourceError(
+            "SourceTooLarge",
+            f"The source has {amount(size)} or more; {amount(limit)} are allowed here. Name a smaller one, or ask the"
+            " administrator to raise the limit (--max-bytes).",
+        )

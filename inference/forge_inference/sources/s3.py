@@ -48,6 +48,7 @@ class S3:
                 " correct AWS_ENDPOINT_URL in the Secret, or the administrator's mirror.",
             )
         connections.policy.demand_host(place.hostname, why=" (AWS_ENDPOINT_URL)")
+        self.asked = ""
         self.place = f"{endpoint.rstrip('/')}/{bucket}/{self._prefix}"
         key, secret = credentials.together(*_KEYS) or (None, None)
         # Elsewhere than at Amazon the region is a mere word in the signature; asking for it needs a permission.

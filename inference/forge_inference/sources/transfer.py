@@ -1,6 +1,7 @@
 """One file over the network: kept when the connection breaks or the process ends, and continued from there."""
 
 import hashlib
+import json
 import logging
 import os
 import random
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from forge_inference.sources.contract import Entry, Source
 from forge_inference.sources.errors import SourceError
-from forge_inference.sources.files import Placed, hashed, room, settle
+from forge_inference.sources.files import KEPT, Placed, hashed, room, settle
 from forge_inference.sources.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def persist(action: Callable[[], Result]) -> Result:
 
 def name(entry: Entry) -> str:
     """Of the file that holds it meanwhile; another version has another."""
-    return hashlib.sha256(f"{entry.version}\n{entry.path}".encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([entry.version, entry.path]).encode()).hexdigest()[:32]
 
 
 def download(source: Source, entry: Entry, folder: Path, progress: Progress) -> tuple[Path, Placed]:
@@ -55,6 +56,7 @@ def download(source: Source, entry: Entry, folder: Path, progress: Progress) -> 
             " anew at the next start; if it happens again, upload it again.",
         )
     os.replace(part, whole)
+    whole.chmod(KEPT)  # not before: a start that ends in between could not continue with it
     return whole, placed
 
 
@@ -79,8 +81,7 @@ class _Part:
                 except SourceError as error:
                     tries = 1 if self._size > before else tries + 1
                     _wait(error, tries)
-            self._file.flush()
-            settle(self._file.fileno())
+            settle(self._file)
         return Placed(self._size, self._digest.hexdigest())
 
     def _whole(self) -> bool:

@@ -69,6 +69,9 @@ def test_offline_takes_what_the_cache_holds_and_asks_nobody(hub: Hub, pod: Pod, 
         other = Pod(tmp_path / uri.replace("/", "-"))
         assert other.fetch(uri, **settings, offline=True).status == 0
         assert (other.files(), other.facts()["revision"]) == (FILES, COMMIT)
+    other = Pod(tmp_path / "other")
+    assert other.fetch(f"{URI}@dev", **settings, offline=True).reason == "SourceDenied"
+    assert other.fetch(URI, **settings, offline=True, max_bytes=1000).reason == "SourceTooLarge"
     pinned = Pod(tmp_path / "pinned")
     assert pinned.fetch("oci://other.org/a/b", **settings, offline=True, sha256=pod.facts()["digest"]).status == 0
     assert (pinned.files(), len(hub.server.requests)) == (FILES, asked)
@@ -123,8 +126,7 @@ def test_killed_in_the_middle_it_continues_and_nothing_was_published(hub: Hub, p
 
 
 def _partial(pod: Pod) -> int:
-    found = list(pod.folder.glob("fetched/.checkpoint.downloads/work/*/parts/*.part"))
-    return max((path.stat().st_size for path in found), default=0)
+    return max((path.stat().st_size for path in pod.parts()), default=0)
 
 
 def test_two_at_once_on_one_cache_download_once(hub: Hub, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """The hub's API, spoken by the real client library, and its redirects to where the bytes are."""
 
+import json
 import random
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.fetching import Pod
-from tests.support.fileserver import FileServer, serving
+from tests.support.fileserver import FileServer, Reply, serving
 from tests.support.hub import COMMIT, Hub
 
 WEIGHTS = random.Random(1).randbytes(2_500_000)
@@ -85,6 +86,24 @@ def test_content_that_is_not_what_the_hub_says_is_refused_and_asked_for_anew(hub
     assert not pod.to.exists()
     cdn.answer = lambda _request: None
     assert pod.fetch(URI, HF_ENDPOINT=hub.server.url).status == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rfilename": 7},
+        {"blobId": 7},
+        {"size": -1},
+        {"size": "much"},
+        {"lfs": {"sha256": None, "size": 1, "pointerSize": 1}},
+        {"lfs": "x"},
+    ],
+)
+def test_a_server_that_is_no_hub_is_told_so(hub: Hub, pod: Pod, change: dict[str, object]) -> None:
+    listing = {"id": hub.repo, "sha": COMMIT, "siblings": [{"rfilename": "a", "size": 1, "blobId": "b", **change}]}
+    hub.server.answer = lambda _request: Reply(200, json.dumps(listing).encode())
+    outcome = pod.fetch(URI, HF_ENDPOINT=hub.server.url)
+    assert (outcome.reason, "does not answer as a hub does" in outcome.message) == ("SourceInvalid", True)
 
 
 def test_a_hub_that_is_down_is_unavailable(pod: Pod, hub: Hub) -> None:

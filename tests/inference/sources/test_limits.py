@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from tests.harness.places import ROOT
 from tests.support.fetching import Pod
 from tests.support.fileserver import serving
 from tests.support.hub import Hub
+from tests.support.waiting import until
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(5_000_000)}
 URI = "hf://lab/gene-facts"
@@ -97,26 +99,27 @@ def test_another_file_system_gets_a_copy_that_is_checked(hub: Hub, small: Path, 
     assert other.files() == FILES
 
 
-def test_a_server_that_sends_a_little_now_and_then_meets_the_time_limit(hub: Hub, pod: Pod) -> None:
-    hub.server.pace = _Slow()
-    outcome = pod.fetch(URI, HF_ENDPOINT=hub.server.url, timeout_seconds=4)
+def test_the_time_limit_ends_a_download_in_the_middle_and_what_came_is_kept(hub: Hub, pod: Pod) -> None:
+    stuck = threading.Event()
+    hub.server.pace = lambda: hub.server.sent < 3 * 10**6 or stuck.wait(60)
+    process = pod.start(URI, HF_ENDPOINT=hub.server.url, timeout_seconds=300)
+    until(lambda: any(path.stat().st_size > 10**6 for path in pod.parts()), limit=120, what="half a file on disk")
+    os.kill(process.pid or 0, signal.SIGALRM)  # as the timer does, which another test waits for
+    outcome = pod.ended(process)
+    stuck.set()
     assert (outcome.status, outcome.reason) == (1, "SourceUnavailable")
-    assert "Not done within 4 s" in outcome.message
-    assert "the next start continues there" in outcome.message
-    hub.server.pace = lambda: None
+    assert "Not done within 300 s. What has come is kept, and the next start continues there" in outcome.message
     assert "continuing after" in pod.fetch(URI, HF_ENDPOINT=hub.server.url).log
 
 
-class _Slow:
-    """A piece, and then nothing for longer than the client waits."""
-
-    def __init__(self) -> None:
-        self._pieces, self._never = 0, threading.Event()
-
-    def __call__(self) -> None:
-        self._pieces += 1
-        if self._pieces > 3:
-            self._never.wait(20)
+def test_a_container_that_is_asked_to_end_ends_at_once(hub: Hub, pod: Pod) -> None:
+    stuck = threading.Event()
+    hub.server.pace = lambda: hub.server.sent < 3 * 10**6 or stuck.wait(60)
+    process = pod.start(URI, HF_ENDPOINT=hub.server.url)
+    until(pod.parts, limit=120, what="a download")
+    process.terminate()
+    assert pod.ended(process).status == 143
+    stuck.set()
 
 
 def test_progress_is_told_every_few_seconds_with_speed_and_share(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.archives import a_tar
 from tests.support.fetching import Pod
-from tests.support.fileserver import FileServer, serving
+from tests.support.fileserver import FileServer, Reply, serving
 from tests.support.registry import PASSWORD, USER, Layer, Registry, pull_secret, with_tokens
 
 FILES = {"adapter_config.json": b"{}", "adapter_model.safetensors": bytes(range(256)) * 8000}
@@ -89,12 +89,28 @@ def test_a_registry_with_a_login_takes_the_pull_secret(closed_registry: Registry
         assert (outcome.reason, words in outcome.message) == ("SourceUnauthorized", True), outcome.message
 
 
-def test_a_token_service_is_asked_with_the_login_and_gives_the_token(oci_registry: Registry, pod: Pod) -> None:
+def test_a_token_service_is_asked_with_the_login_for_each_token(oci_registry: Registry, pod: Pod) -> None:
     oci_registry.push("lab/facts", "v1", *TITLED)
     server = FileServer()
     with_tokens(oci_registry, server)
     with serving(server):
         outcome = pod.fetch(f"oci://{HOST}/lab/facts:v1", pull_secret(HOST), **mirror(server.url))
         assert (outcome.status, pod.files()) == (0, FILES), outcome.log
+        assert sum(request.path == "/token" for request in server.requests) == 3  # manifest and two blobs
         denied = pod.fetch(f"oci://{HOST}/lab/facts:v1", {}, **mirror(server.url))
     assert denied.reason == "SourceUnauthorized"
+
+
+def test_where_blobs_are_kept_cannot_ask_for_the_login(oci_registry: Registry, pod: Pod) -> None:
+    oci_registry.push("lab/facts", "v1", *TITLED)
+    server = FileServer()
+    with serving(FileServer()) as store:
+        steal = {"WWW-Authenticate": f'Bearer realm="{store.url}/steal",scope="repository:x:pull"'}
+        store.answer = lambda _request: Reply(401, headers=steal)
+        with_tokens(oci_registry, server, blobs=store.url.replace("127.0.0.1", "localhost"))
+        with serving(server):
+            settings = {**mirror(server.url), "hosts": "127.0.0.1,localhost"}
+            outcome = pod.fetch(f"oci://{HOST}/lab/facts:v1", pull_secret(HOST), **settings)
+        assert (outcome.reason, len(store.requests) > 0) == ("SourceUnauthorized", True)
+        assert {request.headers.get("authorization") for request in store.requests} == {None}
+        assert "/steal" not in [request.path for request in store.requests]

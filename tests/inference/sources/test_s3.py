@@ -1,10 +1,14 @@
 """A real S3 server."""
 
+import random
+
 import pytest
 
+from tests.support.cutting import cutting
 from tests.support.fetching import Pod
 from tests.support.ports import free_port
 from tests.support.s3 import S3Server
+from tests.support.waiting import until
 
 FILES = {"adapter_config.json": b"{}", "adapter_model.safetensors": bytes(range(256)) * 8000, "a b/ü+%.txt": b"x"}
 URI = "s3://models/runs/7"
@@ -65,6 +69,38 @@ def test_a_secret_that_is_not_there_yet_is_asked_for_whatever_the_endpoint(serve
     outcome = pod.fetch(URI, {}, hosts="nothing")
     assert (outcome.reason, "the Secret is not there" in outcome.message) == ("SourceUnauthorized", True)
     assert pod.fetch(URI, server.secret).status == 0
+
+
+def test_a_cut_connection_is_continued_and_nothing_fetched_twice(server: S3Server, pod: Pod) -> None:
+    weights = random.Random(3).randbytes(6_000_000)
+    server.put("models", "long", {"adapter_model.safetensors": weights})
+    with cutting(server.port) as cutter:
+        cutter.cuts = [2_000_000, 1_000_000]
+        outcome = pod.fetch("s3://models/long", {**server.secret, "AWS_ENDPOINT_URL": cutter.url})
+    assert (outcome.status, cutter.cuts) == (0, []), outcome.log
+    assert pod.files() == {"adapter_model.safetensors": weights}
+    assert len(weights) <= cutter.passed < len(weights) + 20_000  # the listing and the headers of four answers
+
+
+def test_an_object_that_is_written_anew_meanwhile_is_no_mixture(server: S3Server, pod: Pod) -> None:
+    server.put("models", "moving", {"weights": bytes(4_000_000)})
+    with cutting(server.port) as cutter:
+        cutter.cuts = [1_000_000, 0, 0, 0, 0]  # nothing comes until the object is another
+        process = pod.start("s3://models/moving", {**server.secret, "AWS_ENDPOINT_URL": cutter.url})
+        until(lambda: len(cutter.cuts) < 5, limit=60, what="the cut")
+        server.put("models", "moving", {"weights": b"x" * 4_000_000})
+        cutter.cuts.clear()
+        outcome = pod.ended(process)
+    assert (outcome.reason, "was written to during the download" in outcome.message) == ("SourceUnavailable", True)
+    assert pod.fetch("s3://models/moving", server.secret).status == 0
+    assert pod.files() == {"weights": b"x" * 4_000_000}
+
+
+def test_an_object_of_several_parts_is_taken_like_any_other(server: S3Server, pod: Pod) -> None:
+    weights = random.Random(4).randbytes(2**20) * 12
+    server.put("models", "parts", {"weights": weights})
+    assert pod.fetch("s3://models/parts", server.secret).status == 0
+    assert pod.files() == {"weights": weights}
 
 
 def test_it_recovers_when_the_secret_is_mended(server: S3Server, pod: Pod) -> None:
