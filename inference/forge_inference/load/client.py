@@ -63,7 +63,8 @@ class Client:
                 await self._once(record, body)
                 return
             except _Refused as refused:
-                if record.waits >= self._target.retries:
+                too_late = self._clock() + refused.wait >= record.due + self._target.timeout
+                if too_late or record.waits >= self._target.retries:
                     record.failure = refused.failure
                     return
                 record.waits += 1

@@ -25,7 +25,7 @@ class ColdServer(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Demand:
     """The load: phases of an open loop, or without any `crowd` users of a closed one for so many seconds."""
 
     phases: tuple[Phase, ...] = ()
@@ -44,28 +44,34 @@ class Plan:
         return sum(phase.seconds for phase in self.phases) or self.crowd_seconds
 
 
-async def measure(target: Target, plan: Plan, stop: asyncio.Event, told: Callable[[Run], None]) -> Run:
+async def warm_up(target: Target, demand: Demand) -> None:
+    """Ask some times, one after another, and forget it. Raises ColdServer at the first failure."""
+    loop = asyncio.get_running_loop()
+    async with _session(demand) as http:
+        for number in range(demand.warmup):
+            began, record = loop.time(), Record(number, 0.0)
+            client = Client(http, target, lambda began=began: loop.time() - began, began)  # type: ignore[misc]
+            await client.ask(record, demand.prompts.of(-1 - number))
+            if record.failure:
+                raise ColdServer(f"{record.failure.kind}: {record.failure.message}")
+
+
+async def measure(target: Target, demand: Demand, stop: asyncio.Event, told: Callable[[Run], None]) -> Run:
     """Offer the load, wait for the last answers, and return what happened; `stop` ends it early.
 
     `told` is called each second with the state so far.
-
-    Raises
-    ------
-    ColdServer
-        A warm-up request failed.
     """
     _allow_sockets()
-    arrivals = schedule(plan.phases, plan.process, plan.seed)
-    async with _session(plan) as http:
-        await _warm_up(http, target, plan)
+    arrivals = schedule(demand.phases, demand.process, demand.seed)
+    async with _session(demand) as http:
         loop = asyncio.get_running_loop()
-        began, run = loop.time(), Run(arrivals, plan.seconds, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        began, run = loop.time(), Run(arrivals, demand.seconds, datetime.now(UTC).isoformat(timespec="milliseconds"))
 
         def clock() -> float:
             return loop.time() - began
 
         client, processor = Client(http, target, clock, began), time.process_time()
-        offering = _crowd(client, plan, run, clock) if plan.crowd else _offer(client, plan, run, clock)
+        offering = _crowd(client, demand, run, clock) if demand.crowd else _offer(client, demand, run, clock)
         async with _beside(_beat(run, clock), _tell(run, clock, told)):
             work, end = asyncio.create_task(offering), asyncio.create_task(stop.wait())
             await asyncio.wait((work, end), return_when=asyncio.FIRST_COMPLETED)
@@ -78,29 +84,29 @@ async def measure(target: Target, plan: Plan, stop: asyncio.Event, told: Callabl
         return run
 
 
-async def _offer(client: Client, plan: Plan, run: Run, clock: Callable[[], float]) -> None:
+async def _offer(client: Client, demand: Demand, run: Run, clock: Callable[[], float]) -> None:
     async with asyncio.TaskGroup() as requests:
         for due in run.arrivals:
             await asyncio.sleep(due - clock())  # at once when it is late already, but others run in between
-            requests.create_task(_ask(client, plan, run, due))
+            requests.create_task(_ask(client, demand, run, due))
 
 
-async def _ask(client: Client, plan: Plan, run: Run, due: float) -> Record:
+async def _ask(client: Client, demand: Demand, run: Run, due: float) -> Record:
     record = Record(len(run.records), due)
     run.records.append(record)
-    await client.ask(record, plan.prompts.of(record.number))
+    await client.ask(record, demand.prompts.of(record.number))
     run.ended[record.outcome] += 1
     return record
 
 
-async def _crowd(client: Client, plan: Plan, run: Run, clock: Callable[[], float]) -> None:
+async def _crowd(client: Client, demand: Demand, run: Run, clock: Callable[[], float]) -> None:
     async def user() -> None:
-        while (now := clock()) < plan.seconds:
-            if (await _ask(client, plan, run, now)).failure:
+        while (now := clock()) < demand.seconds:
+            if (await _ask(client, demand, run, now)).failure:
                 await asyncio.sleep(_AFTER_FAILURE)
 
     async with asyncio.TaskGroup() as users:
-        for _ in range(plan.crowd):
+        for _ in range(demand.crowd):
             users.create_task(user())
 
 
@@ -132,23 +138,13 @@ async def _beside(*watchers: Coroutine[None, None, None]) -> AsyncIterator[None]
                 raise ended
 
 
-def _session(plan: Plan) -> aiohttp.ClientSession:
+def _session(demand: Demand) -> aiohttp.ClientSession:
     # As users who do not know each other ask: each over a connection of its own. Kept ones would go on asking the pods
     # that a Service had when they were made, however many there are by now.
-    connector = aiohttp.TCPConnector(limit=0, force_close=not plan.keep_alive)
+    connector = aiohttp.TCPConnector(limit=0, force_close=not demand.keep_alive)
     # Compressed, events would come in lumps.
-    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **plan.headers}
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **demand.headers}
     return aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=None))
-
-
-async def _warm_up(http: aiohttp.ClientSession, target: Target, plan: Plan) -> None:
-    loop = asyncio.get_running_loop()
-    for number in range(plan.warmup):
-        began, record = loop.time(), Record(number, 0.0)
-        client = Client(http, target, lambda began=began: loop.time() - began, began)  # type: ignore[misc]
-        await client.ask(record, plan.prompts.of(-1 - number))
-        if record.failure:
-            raise ColdServer(f"{record.failure.kind}: {record.failure.message}")
 
 
 def _allow_sockets() -> None:

@@ -34,7 +34,7 @@ def shortfalls(figures: Figures, options: Options) -> list[str]:
 
 def as_json(figures: Figures, options: Options) -> dict[str, Any]:
     """Everything, in seconds; headers are left out, since they may be secret."""
-    plan, target, slo = options.plan, options.target, options.slo
+    demand, target, slo = options.demand, options.target, options.slo
     content = asdict(figures)
     series = content.pop("seconds_in_a_row")
     return {
@@ -42,15 +42,15 @@ def as_json(figures: Figures, options: Options) -> dict[str, Any]:
         "generator_version": __version__,
         "url": target.url,
         "load": {
-            "loop": "closed" if plan.crowd else "open",
+            "loop": "closed" if demand.crowd else "open",
             "asked": options.load,
-            "phases": [asdict(phase) for phase in plan.phases],
-            "arrivals": None if plan.crowd else plan.process,
-            "concurrency": plan.crowd or None,
-            "seed": plan.seed,
-            "warmup": plan.warmup,
-            "keep_alive": plan.keep_alive,
-            "prompt_tokens": plan.prompts.tokens,
+            "phases": [asdict(phase) for phase in demand.phases],
+            "arrivals": None if demand.crowd else demand.process,
+            "concurrency": demand.crowd or None,
+            "seed": demand.seed,
+            "warmup": demand.warmup,
+            "keep_alive": demand.keep_alive,
+            "prompt_tokens": demand.prompts.tokens,
             "timeout_seconds": target.timeout,
             "retries": target.retries,
             **asdict(target.wish),
@@ -72,8 +72,8 @@ def table(figures: Figures, options: Options) -> str:
 
 
 def _lines(figures: Figures, options: Options) -> Iterator[str]:
-    counts, plan, slo = figures.requests, options.plan, options.slo
-    loop = "closed loop" if plan.crowd else f"open loop, {plan.process}, seed {plan.seed}"
+    counts, demand, slo = figures.requests, options.demand, options.slo
+    loop = "closed loop" if demand.crowd else f"open loop, {demand.process}, seed {demand.seed}"
     stopped = ", INTERRUPTED" if figures.interrupted else ""
     yield f"{options.target.url}: {options.load}, {loop}; {figures.lasted:.1f} s{stopped}"
     yield ""
@@ -92,7 +92,7 @@ def _lines(figures: Figures, options: Options) -> Iterator[str]:
     yield _row("per token of an answer", figures.per_token)
     yield _row("whole answer", figures.e2e)
     yield _row("refusal", figures.refusals)
-    whose = "was sent; users who do not ask because others wait are missing" if plan.crowd else "was due"
+    whose = "was sent; users who do not ask because others wait are missing" if demand.crowd else "was due"
     yield f"counted from when a request {whose}; whole answers only"
     yield ""
     mean = figures.tokens / counts.succeeded if counts.succeeded else 0.0

@@ -39,8 +39,8 @@ async def test_a_load_is_answered_and_counted_as_the_server_counts(served: Serve
 async def test_what_a_full_server_refuses_is_counted_apart(served: Served) -> None:
     """Sixteen run, forty wait; a hundred come at once."""
     before = await _server_says(served)
-    plan = steady(400, 0.25, prompts=Prompts(tokens=20))
-    found = told(await a_load(served.url, plan, wish=Wish(60, ignore_eos=True), timeout=300))
+    demand = steady(400, 0.25, prompts=Prompts(tokens=20))
+    found = told(await a_load(served.url, demand, wish=Wish(60, ignore_eos=True), timeout=300))
     after = await _server_says(served)
     refused = sum(after["refusals"].values()) - sum(before["refusals"].values())
     assert found.requests.refused_429 == refused > 0

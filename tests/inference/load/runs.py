@@ -7,16 +7,17 @@ from forge_inference.load.arrivals import Phase
 from forge_inference.load.client import Target
 from forge_inference.load.dialects import DIALECTS, Wish
 from forge_inference.load.figures import Figures, Slo, figures
-from forge_inference.load.generator import Plan, measure
+from forge_inference.load.generator import Demand, measure, warm_up
 from forge_inference.load.records import Record, Run
 from tests.inference.load.server import Script, serving
 
 
-async def a_load(url: str, plan: Plan, *, api: str = "completions", wish: Wish | None = None, **more: Any) -> Run:
+async def a_load(url: str, demand: Demand, *, api: str = "completions", wish: Wish | None = None, **more: Any) -> Run:
     """A target's `timeout` and `retries` may be in `more`."""
     dialect = DIALECTS[api]
     target = Target(url + dialect.path, dialect, wish or Wish(), **{"timeout": 30.0, **more})
-    return await measure(target, plan, asyncio.Event(), lambda run: None)
+    await warm_up(target, demand)
+    return await measure(target, demand, asyncio.Event(), lambda run: None)
 
 
 async def one(script: Script, **more: Any) -> Record:
@@ -27,9 +28,9 @@ async def one(script: Script, **more: Any) -> Record:
     return record
 
 
-def steady(rate: float, seconds: float, **more: Any) -> Plan:
+def steady(rate: float, seconds: float, **more: Any) -> Demand:
     """Constant arrivals, without warm-up."""
-    return Plan(**{"phases": (Phase(rate, rate, seconds),), "process": "constant", "warmup": 0, **more})
+    return Demand(**{"phases": (Phase(rate, rate, seconds),), "process": "constant", "warmup": 0, **more})
 
 
 def told(run: Run, slo: Slo | None = None) -> Figures:

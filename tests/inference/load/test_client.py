@@ -66,10 +66,10 @@ async def test_events_may_come_in_pieces_of_any_size() -> None:
     ],
 )
 async def test_each_api_is_asked_in_its_own_words(api: str, path: str, body: dict[str, object]) -> None:
-    plan = steady(1, 0.5, headers={"Authorization": "Bearer secret"})
+    demand = steady(1, 0.5, headers={"Authorization": "Bearer secret"})
     wish = Wish(9, 0.5, "m", ignore_eos=api == "completions")
     async with serving(lambda asked: asked.refuse(500)) as server:
-        await a_load(server.url, plan, api=api, wish=wish)
+        await a_load(server.url, demand, api=api, wish=wish)
     (asked,) = server.asked
     assert asked.path == path
     assert asked.headers["authorization"] == "Bearer secret"
@@ -178,6 +178,11 @@ async def test_a_refusal_may_be_heeded_and_the_time_goes_on_counting() -> None:
     assert (await one(script, retries=1)).refused
 
 
+async def test_a_wait_that_is_longer_than_the_time_left_is_not_begun() -> None:
+    record = await one(lambda asked: asked.refuse(503, Retry_After="3600"), retries=1, timeout=20)
+    assert (record.refused, record.waits) == (True, 0)
+
+
 async def test_a_date_in_retry_after_is_understood() -> None:
     async def script(asked: Asked) -> None:
         past = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -186,8 +191,9 @@ async def test_a_date_in_retry_after_is_understood() -> None:
     assert (await one(script, retries=1, timeout=20)).whole
 
 
-async def test_each_request_has_a_connection_of_its_own_unless_they_are_kept() -> None:
+@pytest.mark.parametrize("keep", [False, True])
+async def test_each_request_has_a_connection_of_its_own_unless_they_are_kept(keep: bool) -> None:
     async with serving(lambda asked: asked.answer()) as server:
-        counts = told(await a_load(server.url, steady(20, 0.5))).requests
-    assert {asked.headers.get("connection") for asked in server.asked} == {"close"}
+        counts = told(await a_load(server.url, steady(20, 0.5, keep_alive=keep))).requests
+    assert {asked.headers.get("connection") for asked in server.asked} == {None if keep else "close"}
     assert counts.succeeded == counts.offered == 10

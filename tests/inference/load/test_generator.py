@@ -9,7 +9,7 @@ import pytest
 from forge_inference.load.client import Target
 from forge_inference.load.dialects import DIALECTS, Wish
 from forge_inference.load.figures import Slo, figures
-from forge_inference.load.generator import ColdServer, Plan, measure
+from forge_inference.load.generator import ColdServer, Demand, measure
 from forge_inference.load.records import Run
 from tests.inference.load.runs import a_load, steady, told
 from tests.inference.load.server import Asked, Script, serving
@@ -45,7 +45,7 @@ async def test_a_stall_is_in_the_figures_of_an_open_loop() -> None:
 async def test_the_same_stall_is_hidden_from_one_user_who_waits_for_answers() -> None:
     """What an open loop is for: here one request of many is slow, and those that would have come are not missed."""
     async with serving(stalls(20, 1.0)) as server:
-        run = await a_load(server.url, Plan(crowd=1, crowd_seconds=3.0, warmup=0))
+        run = await a_load(server.url, Demand(crowd=1, crowd_seconds=3.0, warmup=0))
     found = told(run)
     assert found.ttft.max is not None
     assert found.ttft.p95 is not None
@@ -75,7 +75,7 @@ async def test_users_of_a_closed_loop_wait_for_their_answers() -> None:
         busy -= 1
 
     async with serving(script) as server:
-        run = await a_load(server.url, Plan(crowd=3, crowd_seconds=1.0, warmup=0))
+        run = await a_load(server.url, Demand(crowd=3, crowd_seconds=1.0, warmup=0))
     assert 1 < most <= 4  # the server may hear of a new request before it is done with the one before
     assert 3 <= len(run.records) <= 33
     assert all(record.whole for record in run.records)
@@ -83,7 +83,7 @@ async def test_users_of_a_closed_loop_wait_for_their_answers() -> None:
 
 async def test_users_of_a_closed_loop_do_not_storm_a_server_that_fails() -> None:
     async with serving(lambda asked: asked.refuse(500)) as server:
-        await a_load(server.url, Plan(crowd=2, crowd_seconds=0.5, warmup=0))
+        await a_load(server.url, Demand(crowd=2, crowd_seconds=0.5, warmup=0))
     assert len(server.asked) == 2
 
 

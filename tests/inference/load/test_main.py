@@ -91,6 +91,13 @@ async def test_a_server_that_is_not_there_is_said_before_any_load() -> None:
     assert "did not answer a first request, so nothing was measured: HTTP 401: Who are you?" in err
 
 
+async def test_figures_may_go_to_stdout_and_then_nothing_else_does() -> None:
+    status, out, err = await run(two_of_three, "--rate", "30:300ms", "--warmup", "0", "--json", "-", *CALM)
+    assert status == 0
+    assert json.loads(out)["requests"]["refused_429"] > 0
+    assert "first token" in err
+
+
 async def test_an_interruption_prints_what_was_measured(tmp_path: Path) -> None:
     figures, enough = tmp_path / "load.json", asyncio.Event()
 
@@ -111,6 +118,23 @@ async def test_an_interruption_prints_what_was_measured(tmp_path: Path) -> None:
     assert found["interrupted"] is True
     assert found["requests"]["succeeded"] >= 7
     assert found["requests"]["offered"] < 72_000
+
+
+async def test_an_interruption_before_the_load_ends_the_program_at_once() -> None:
+    asked_once = asyncio.Event()
+
+    async def script(asked: Asked) -> None:
+        asked_once.set()
+        await asyncio.sleep(60)
+
+    async with serving(script) as server:
+        process = await started(server.url, "--rate", "1:60s")
+        async with asyncio.timeout(60):
+            await asked_once.wait()
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(30):
+            out, err = await process.communicate()
+    assert (process.returncode, out, err) == (130, b"", b"interrupted; nothing was measured\n")
 
 
 async def test_figures_of_a_generator_without_sockets_are_disowned() -> None:

@@ -20,9 +20,9 @@ def parsed(*words: str, url: str = URL, **environment: str) -> Options:
 def test_little_needs_to_be_said() -> None:
     found = parsed("--rate", "2:60s,10:120s")
     assert found.target.url == "http://localhost:8000/v1/completions"
-    assert found.plan.phases == (Phase(2, 2, 60), Phase(10, 10, 120))
-    assert (found.plan.process, found.plan.seconds, found.plan.warmup) == ("poisson", 180, 1)
-    assert found.plan.prompts.texts == QUESTIONS
+    assert found.demand.phases == (Phase(2, 2, 60), Phase(10, 10, 120))
+    assert (found.demand.process, found.demand.seconds, found.demand.warmup) == ("poisson", 180, 1)
+    assert found.demand.prompts.texts == QUESTIONS
     assert not found.slo
     assert found.target.wish.model is None
 
@@ -50,15 +50,15 @@ def test_objectives_are_read_in_seconds() -> None:
 
 def test_secrets_come_from_the_environment() -> None:
     words = ["--rate", "1", "--header", "Authorization: Bearer ${LAB_TOKEN}", "--header", "X-Run: 7"]
-    assert parsed(*words, LAB_TOKEN="s3cret").plan.headers == {"Authorization": "Bearer s3cret", "X-Run": "7"}
+    assert parsed(*words, LAB_TOKEN="s3cret").demand.headers == {"Authorization": "Bearer s3cret", "X-Run": "7"}
 
 
 def test_prompts_come_from_a_file(tmp_path: Path) -> None:
     plain, objects = tmp_path / "a.txt", tmp_path / "b.jsonl"
     plain.write_text("What is HBB?\n\n  And CFTR? \n")
     objects.write_text('{"prompt": "one\\ntwo", "id": 7}\n')
-    assert parsed("--rate", "1", "--prompts", str(plain)).plan.prompts.texts == ("What is HBB?", "And CFTR?")
-    assert parsed("--rate", "1", "--prompts", str(objects)).plan.prompts.texts == ("one\ntwo",)
+    assert parsed("--rate", "1", "--prompts", str(plain)).demand.prompts.texts == ("What is HBB?", "And CFTR?")
+    assert parsed("--rate", "1", "--prompts", str(objects)).demand.prompts.texts == ("one\ntwo",)
 
 
 @pytest.mark.parametrize(
