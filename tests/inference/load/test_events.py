@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_inference.load.events import LONGEST, Events, Garbage
@@ -11,6 +11,7 @@ from forge_inference.load.events import LONGEST, Events, Garbage
 datas = st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1), max_size=6)
 
 
+@settings(deadline=None)
 @given(datas=datas, end=st.sampled_from(["\n", "\r\n", "\r"]), cuts=st.lists(st.integers(0, 400), max_size=20))
 def test_pieces_of_any_size_give_the_same_events(datas: list[str], end: str, cuts: list[int]) -> None:
     whole = "".join(f": note{end}event: x{end}data: {data}{end}{end}" for data in datas).encode()

@@ -4,7 +4,7 @@ import math
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_inference.load.figures import Slo, figures
@@ -35,6 +35,7 @@ def test_percentiles_are_by_nearest_rank() -> None:
     assert spread([3.0, 1.0, 2.0]).p50 == spread([3.0, 1.0, 2.0]).mean == 2.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.001, 100))
 def test_so_many_of_a_hundred_are_at_most_the_percentile_and_no_lesser_value_has_as_many(
     values: list[float], share: float
@@ -122,6 +123,7 @@ def test_each_second_has_what_happened_in_it_and_the_latency_of_what_was_due_in_
     assert found.tokens == 9
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 9), st.floats(0, 5), st.sampled_from(["whole", "429", "500", "open"])), max_size=40)
 )
