@@ -26,7 +26,7 @@ _EXAMPLES = """examples:
   # in CI: fail unless 95 of 100 answers begin within half a second and end within ten
   python -m forge_inference.load http://localhost:8000 --rate 5:60s --slo ttft=500ms,e2e=10s --max-error-rate 0.01
   # another server, with a token from the environment (single quotes: it stays out of the command line)
-  python -m forge_inference.load https://llm.lab.example/v1 --api chat --model m --rate 1 \\
+  python -m forge_inference.load https://llm.lab.example/v1 --model m --rate 1 \\
       --header 'Authorization: Bearer ${LAB_TOKEN}'
 
 exit status: 0 limits kept; 1 a limit not kept, or no whole answer at all; 2 wrong usage, or the server did not
@@ -82,7 +82,9 @@ def flags() -> argparse.ArgumentParser:
     load.add_argument("--dry-run", action="store_true", help="print when each request would be sent, and send none")
 
     ask = parser.add_argument_group("what is asked")
-    ask.add_argument("--api", choices=list(DIALECTS), help="default: what the URL names, else completions (OpenAI's)")
+    ask.add_argument(
+        "--api", choices=list(DIALECTS), help="default: what the URL names, else chat; completions sends bare texts"
+    )
     ask.add_argument("--model", help="default: not sent; this project's servers then answer with their adapter")
     ask.add_argument(
         "--prompts",

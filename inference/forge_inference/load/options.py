@@ -90,7 +90,7 @@ def _address(url: str, api: str | None) -> tuple[str, str]:
         raise ValueError(f"--api {api}: the URL names the route of --api {named}")
     if named:
         return named, url.rstrip("/")
-    dialect = api or "completions"
+    dialect = api or "chat"  # what most models were tuned for: many of them end a bare text at once
     return dialect, parts._replace(path=path.removesuffix("/v1") + DIALECTS[dialect].path).geturl()
 
 

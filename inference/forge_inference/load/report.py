@@ -83,8 +83,6 @@ def _lines(figures: Figures, options: Options) -> Iterator[str]:
     yield f"              succeeded {counts.succeeded}, {refused}, unfinished {counts.unfinished}"
     if counts.waits:
         yield f"              {counts.waits} refusals heeded and asked again"
-    if counts.empty:
-        yield f"              {counts.empty} whole answers had no text"
     yield ""
     yield f"{'ms':<24}{'p50':>10}{'p95':>10}{'p99':>10}{'max':>10}{'count':>10}"
     yield _row("first token", figures.ttft)
@@ -107,6 +105,9 @@ def _lines(figures: Figures, options: Options) -> Iterator[str]:
         yield ""
         for error in figures.errors:
             yield f"{error.kind:<14}{error.count:>6} times, first: {' '.join(error.example.split())[:160]}"
+    if counts.empty:
+        path = options.target.dialect.path
+        yield f"\nNOTE: {counts.empty} whole answers had no text and so no first token. Is {path} the route you meant?"
     for sentence in shortfalls(figures, options):
         yield f"\nNOT KEPT: {sentence}."
     for doubt in figures.generator.doubts:

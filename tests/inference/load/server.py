@@ -37,11 +37,12 @@ class Asked:
         await self.raw(f"data: {content if isinstance(content, str) else json.dumps(content)}\n\n".encode())
 
     async def answer(self, tokens: int = 4, *, first: float = 0.0, gap: float = 0.0, usage: bool = True) -> None:
-        """A whole answer of /v1/completions, the first token after `first` seconds and the others `gap` apart."""
+        """A whole answer of OpenAI's routes, the first token after `first` seconds and the others `gap` apart."""
         await self.head()
         await asyncio.sleep(first)
         for left in reversed(range(tokens)):
-            await self.event({"choices": [{"text": " gene", "finish_reason": None if left else "length"}]})
+            said = {"text": " gene"} if self.path == "/v1/completions" else {"delta": {"content": " gene"}}
+            await self.event({"choices": [{**said, "finish_reason": None if left else "length"}]})
             if left:
                 await asyncio.sleep(gap)
         if usage:

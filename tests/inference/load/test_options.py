@@ -19,7 +19,7 @@ def parsed(*words: str, url: str = URL, **environment: str) -> Options:
 
 def test_little_needs_to_be_said() -> None:
     found = parsed("--rate", "2:60s,10:120s")
-    assert found.target.url == "http://localhost:8000/v1/completions"
+    assert found.target.url == "http://localhost:8000/v1/chat/completions"
     assert found.demand.phases == (Phase(2, 2, 60), Phase(10, 10, 120))
     assert (found.demand.process, found.demand.seconds, found.demand.warmup) == ("poisson", 180, 1)
     assert found.demand.prompts.texts == QUESTIONS
@@ -30,11 +30,11 @@ def test_little_needs_to_be_said() -> None:
 @pytest.mark.parametrize(
     ("url", "words", "address"),
     [
-        (f"{URL}/", [], "/v1/completions"),
+        (f"{URL}/", [], "/v1/chat/completions"),
         (URL, ["--api", "generate"], "/api/v1/generate"),
-        (f"{URL}/v1", ["--api", "chat"], "/v1/chat/completions"),
-        (f"{URL}/v1/chat/completions", [], "/v1/chat/completions"),
-        (f"{URL}/models/m/v1", [], "/models/m/v1/completions"),
+        (f"{URL}/v1", ["--api", "completions"], "/v1/completions"),
+        (f"{URL}/v1/completions", [], "/v1/completions"),
+        (f"{URL}/models/m/v1", [], "/models/m/v1/chat/completions"),
     ],
 )
 def test_the_address_may_be_the_servers_or_a_routes(url: str, words: list[str], address: str) -> None:

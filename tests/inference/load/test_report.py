@@ -6,9 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from forge_inference.load.figures import Slo, figures
+from forge_inference.load.options import parse
 from forge_inference.load.plot import Line, Panel, svg
 from forge_inference.load.records import Record, Run
-from forge_inference.load.report import Progress
+from forge_inference.load.report import Progress, table
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -46,6 +48,13 @@ def test_axes_are_labelled_with_few_round_numbers(most: float) -> None:
     assert ticks[0] == 0
     assert 2 <= len(ticks) <= 6
     assert ticks[-1] >= most
+
+
+def test_a_model_that_says_nothing_is_pointed_out() -> None:
+    """One that was tuned for chats may end a bare text at once; as figures alone that would look like speed."""
+    run = Run([0.0], 1.0, records=[Record(0, 0.0, 0.0, ended=0.1, tokens=1)], lasted=1.0)
+    said = table(figures(run, Slo(), 1.0), parse(["http://localhost:8000", "--rate", "1", "--api", "completions"], {}))
+    assert "NOTE: 1 whole answers had no text and so no first token. Is /v1/completions the route you meant?" in said
 
 
 class Terminal(io.StringIO):
