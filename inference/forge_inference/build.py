@@ -2,10 +2,21 @@
 
 from functools import partial
 
-from forge_inference.engine.contract import Engine, Quantization
+from forge_inference.engine.contract import Engine, Offer, Quantization
+from forge_inference.engine.exchange import Exchange
 from forge_inference.engine.workers import Workers
 from forge_inference.settings import Settings
 from forge_inference.telemetry import logs
+
+
+def exchange(settings: Settings) -> Exchange:
+    """What the server answers with. Raises LoadError."""
+
+    def successor(offer: Offer) -> tuple[str, Workers]:
+        changed = settings.instead(offer.checkpoint, offer.quantize)
+        return changed.name, workers(changed)
+
+    return Exchange(settings.name, workers(settings), successor, longest_answer=settings.request_timeout_seconds)
 
 
 def workers(settings: Settings) -> Workers:

@@ -51,6 +51,7 @@ class BatchingEngine:
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
         self._beat = time.monotonic()
         self._failure: Exception | None = None
+        self._stage = "starting"
         self._serving: Serving | None = None
         self._loaded: Loaded | None = None
         self._answers: dict[Job, Answer] = {}
@@ -66,6 +67,9 @@ class BatchingEngine:
 
     def failure(self) -> Exception | None:
         return self._failure
+
+    def stage(self) -> str:
+        return self._stage
 
     def loaded(self) -> Loaded | None:
         return self._loaded
@@ -237,7 +241,8 @@ class BatchingEngine:
 
     def _prepare(self) -> None:
         start = time.monotonic()
-        serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch)
+        serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch, self._tell)
+        self._tell("trying the adapter")
         effect, probe = serving.prove(CHECKPOINT, self._sources.checkpoint_uri)
         weights = serving.weights
         self._loaded = Loaded(
@@ -250,6 +255,9 @@ class BatchingEngine:
             load_seconds=time.monotonic() - start,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
+
+    def _tell(self, stage: str) -> None:
+        self._stage = stage
 
 
 def described(adapter: Adapter) -> Checkpoint:

@@ -3,9 +3,10 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,19 @@ class Weights:
     device: torch.device
 
 
-def load(sources: Sources) -> Weights:
-    """Raises LoadError with the reason for the pod's last words."""
+def load(sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Weights:
+    """`tell` hears what is being done. Raises LoadError with the reason for the pod's last words."""
+    step = partial(_step, tell)
     disable_progress_bar()  # logs are read by machines
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        with _step("checking files"):
+        with step("checking files"):
             base = base_room.read(sources.base_model, sources.base_model_uri)
             adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
             quantization = plans.arithmetic(device, _quantization(base, sources))
             plan = sources.plan or plans.choose(device, base, quantization)
             _must_run_on(device, base, quantization, plan)
-        with _step(f"loading the base model on {device}"):
+        with step(f"loading the base model on {device}"):
             tokenizer = tokenizer_of(sources)
             model, found = AutoModelForCausalLM.from_pretrained(
                 sources.base_model,
@@ -85,9 +87,9 @@ def load(sources: Sources) -> Weights:
         model.eval()
         attention.use(model)
         if plan == "dequantized":
-            with _step("dequantising"):
+            with step("dequantising"):
                 plans.dequantize(model, getattr(torch, quantization.compute_dtype))
-        with _step("loading the adapter"):
+        with step("loading the adapter"):
             adapters = Adapters(model, getattr(torch, quantization.compute_dtype), device)
             adapters.add(CHECKPOINT, sources.checkpoint, adapter)
     except CheckpointError as error:
@@ -153,8 +155,9 @@ def _must_run_on(device: torch.device, base: Base, quantization: Quantization, p
 
 
 @contextmanager
-def _step(what: str) -> Iterator[None]:
+def _step(tell: Callable[[str], None], what: str) -> Iterator[None]:
     start = time.monotonic()
+    tell(what)
     logger.info("%s ...", what)
     yield
     logger.info("%s: %.1f s", what, time.monotonic() - start)

@@ -73,6 +73,11 @@ class Workers:
         told = (far.state.failure for far in self._far if far.state)
         return next(filter(None, (*told, *(far.ended for far in self._far))), None)
 
+    def stage(self) -> str:
+        """Of the first that does not serve yet."""
+        states = [far.state for far in self._far if not (far.state and far.state.loaded)]
+        return next((state.stage if state else "starting" for state in states), "serving")
+
     def loaded(self) -> Loaded | None:
         found = [far.state.loaded if far.state else None for far in self._far]
         slowest = max((each.load_seconds for each in found if each), default=0.0)
@@ -93,9 +98,10 @@ class Workers:
 
     def stop(self) -> None:
         self._stopping = True
-        for far in self._far:
+        started = [far for far in self._far if far.process.pid]
+        for far in started:
             far.send(None)
-        for far in self._far:
+        for far in started:
             far.process.join(END)
             if far.process.is_alive():
                 logger.warning("%s did not end within %.0f s and is killed", far.process.name, END)
