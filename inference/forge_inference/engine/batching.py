@@ -28,7 +28,7 @@ from forge_inference.engine.errors import (
     UnknownAdapter,
 )
 from forge_inference.engine.jobs import Job, Line
-from forge_inference.engine.loading import Sources
+from forge_inference.engine.loading import Sources, listener
 from forge_inference.engine.scoring import score
 from forge_inference.engine.serving import Serving, out_of_memory
 
@@ -241,7 +241,8 @@ class BatchingEngine:
 
     def _prepare(self) -> None:
         start = time.monotonic()
-        serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch, self._tell)
+        listener.set(self._tell)
+        serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch)
         self._tell("trying the adapter")
         effect, probe = serving.prove(CHECKPOINT, self._sources.checkpoint_uri)
         weights = serving.weights

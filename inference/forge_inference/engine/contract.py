@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from forge_inference.engine.errors import EngineError
-
 FinishReason = Literal["stop", "length"]
 
 
@@ -234,7 +232,7 @@ class Offered:
     stage: str = "starting"  # what is being done, in a few words
     ended: datetime | None = None
     after: Served | None = None  # from the moment when it answers
-    failure: EngineError | None = None
+    failure: Exception | None = None
 
 
 class Exchangeable(Engine, Protocol):

@@ -5,8 +5,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from forge_inference.engine.errors import LoadError
 logger = logging.getLogger(__name__)
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
+# Hears what is being done. Each engine loads in a thread of its own, and a thread begins with a context of its own.
+listener: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,18 @@ class Weights:
     device: torch.device
 
 
-def load(sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Weights:
-    """`tell` hears what is being done. Raises LoadError with the reason for the pod's last words."""
-    step = partial(_step, tell)
+def load(sources: Sources) -> Weights:
+    """Raises LoadError with the reason for the pod's last words."""
     disable_progress_bar()  # logs are read by machines
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        with step("checking files"):
+        with _step("checking files"):
             base = base_room.read(sources.base_model, sources.base_model_uri)
             adapter = preflight.check(sources.checkpoint, sources.checkpoint_uri, base)
             quantization = plans.arithmetic(device, _quantization(base, sources))
             plan = sources.plan or plans.choose(device, base, quantization)
             _must_run_on(device, base, quantization, plan)
-        with step(f"loading the base model on {device}"):
+        with _step(f"loading the base model on {device}"):
             tokenizer = tokenizer_of(sources)
             model, found = AutoModelForCausalLM.from_pretrained(
                 sources.base_model,
@@ -87,9 +88,9 @@ def load(sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Weig
         model.eval()
         attention.use(model)
         if plan == "dequantized":
-            with step("dequantising"):
+            with _step("dequantising"):
                 plans.dequantize(model, getattr(torch, quantization.compute_dtype))
-        with step("loading the adapter"):
+        with _step("loading the adapter"):
             adapters = Adapters(model, getattr(torch, quantization.compute_dtype), device)
             adapters.add(CHECKPOINT, sources.checkpoint, adapter)
     except CheckpointError as error:
@@ -155,9 +156,9 @@ def _must_run_on(device: torch.device, base: Base, quantization: Quantization, p
 
 
 @contextmanager
-def _step(tell: Callable[[str], None], what: str) -> Iterator[None]:
+def _step(what: str) -> Iterator[None]:
     start = time.monotonic()
-    tell(what)
+    listener.get()(what)
     logger.info("%s ...", what)
     yield
     logger.info("%s: %.1f s", what, time.monotonic() - start)

@@ -1,7 +1,7 @@
 """What a loaded model answers with: weights, prompts, and the batch."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -48,9 +48,9 @@ class Serving:
         )
 
     @classmethod
-    def of(cls, sources: Sources, longest: int, answers: int, tell: Callable[[str], None]) -> "Serving":
-        """Load; `tell` hears what is being done. Raises LoadError."""
-        return cls(load(sources, tell), longest, answers)
+    def of(cls, sources: Sources, longest: int, answers: int) -> "Serving":
+        """Load. Raises LoadError."""
+        return cls(load(sources), longest, answers)
 
     def answer(self, request: Request, prompt: Sequence[int], slot: int, ear: Ear) -> Answer:
         """An answer that is to be added to the batch."""

@@ -69,7 +69,7 @@ def router(engine: Exchangeable, roots: Roots) -> APIRouter:
         return _told(engine)
 
     @routes.get("")
-    async def how_far() -> Loading:
+    def how_far() -> Loading:  # in a thread of its own: a report may look at files
         """What became of the last checkpoint that was to be loaded."""
         return _told(engine)
 
