@@ -38,16 +38,18 @@ def a_server(folder: Path, *more: str) -> Iterator[Served]:
         *more,
     )
     found = Served(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", base, adapter, runs)
+    client = httpx.Client(base_url=found.admin)  # one for all looks: to make one is work, and the server starts
 
     def ready() -> bool:
         assert process.poll() is None, process.stderr and process.stderr.read()
         try:
-            return httpx.get(f"{found.admin}/readyz").is_success
+            return client.get("/readyz").is_success
         except httpx.TransportError:
             return False
 
     try:
-        until(ready, limit=240, what="the server to be ready")
+        with client:
+            until(ready, limit=240, what="the server to be ready")
         yield found
     finally:
         process.terminate()

@@ -29,14 +29,15 @@ LIMIT = 240  # seconds for a second engine to start on a busy machine
 
 def loaded(url: str, path: Path, **more: object) -> dict[str, Any]:
     """What became of an offer."""
-    offered = httpx.post(f"{url}{LOAD}", json={"model_path": str(path), **more})
-    assert offered.status_code == 202, offered.text
+    with httpx.Client(base_url=url) as client:
+        offered = client.post(LOAD, json={"model_path": str(path), **more})
+        assert offered.status_code == 202, offered.text
 
-    def ended() -> bool:
-        return httpx.get(f"{url}{LOAD}").json()["state"] in ("done", "failed")
+        def ended() -> bool:
+            return client.get(LOAD).json()["state"] in ("done", "failed")
 
-    until(ended, limit=LIMIT, what="the offer's end")
-    return dict(httpx.get(f"{url}{LOAD}").json())
+        until(ended, limit=LIMIT, what="the offer's end")
+        return dict(client.get(LOAD).json())
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ async def test_whatever_is_offered_the_served_model_answers_byte_for_byte_as_bef
         meanwhile = []
         while not offered.done():
             meanwhile.append((await told(client, 40)).tokens)
+            await asyncio.wait([offered], timeout=0.5)  # the machine is for the offer, too
         found, after = await offered, await told(client, 40)
     assert found["state"] == "failed"
     assert found["error"]["type"] in REASONS, found["error"]
