@@ -40,10 +40,10 @@ class Call:
 class Far:
     """The near end of one process."""
 
-    def __init__(self, name: str, make: Callable[[], Engine]) -> None:
+    def __init__(self, name: str, make: Callable[[], Engine], beside: bool) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads
         self._wire, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=work, args=(theirs, make), name=name, daemon=True)
+        self.process = spawn.Process(target=work, args=(theirs, make, beside), name=name, daemon=True)
         self._theirs = theirs
         self._sending = threading.Lock()
         self._leaving = False  # was told to end

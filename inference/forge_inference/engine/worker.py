@@ -50,19 +50,22 @@ class Drop:
     number: int
 
 
-def work(wire: Connection, make: Callable[[], Engine]) -> None:
-    """The process: an engine that does what comes over the wire, until the wire ends or brings None."""
+def work(wire: Connection, make: Callable[[], Engine], beside: bool) -> None:
+    """The process: an engine that does what comes over the wire, until the wire ends or brings None.
+
+    `beside`: another model serves. When memory is short while this one loads, it is this one that shall go.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # may be for the whole group; the near end says when to end
         signal.signal(number, signal.SIG_IGN)
-    usual = _oom_score(_FIRST)  # until it serves: another model may, in processes that shall outlive this one
+    usual = _oom_score(_FIRST) if beside else None
     engine = make()
     asyncio.run(_Worker(wire, engine, usual).run())
     engine.stop()
 
 
 class _Worker:
-    def __init__(self, wire: Connection, engine: Engine, oom_score: str) -> None:
-        """`oom_score`: of a process that serves."""
+    def __init__(self, wire: Connection, engine: Engine, oom_score: str | None) -> None:
+        """`oom_score`: to be taken again when the engine serves."""
         self._wire, self._engine, self._oom_score = wire, engine, oom_score
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -86,8 +89,9 @@ class _Worker:
         same = 0
         while True:
             state = self._state()
-            if state.loaded and not (last and last.loaded):
+            if self._oom_score and state.loaded:
                 _oom_score(self._oom_score)
+                self._oom_score = None
             same = same + 1 if state == last else 0
             if same % BEAT == 0:
                 self._send(0, state)

@@ -49,7 +49,7 @@ def a_server(folder: Path, *more: str) -> Iterator[Served]:
 
     try:
         with client:
-            until(ready, limit=240, what="the server to be ready")
+            until(ready, limit=480, what="the server to be ready")
         yield found
     finally:
         process.terminate()

@@ -24,7 +24,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.model, QUIET]
 LOAD, GENERATE = "/api/v1/load-model", "/api/v1/generate"
-LIMIT = 240  # seconds for a second engine to start on a busy machine
+LIMIT = 480  # seconds for a second engine to start on a busy machine
 
 
 def loaded(url: str, path: Path, **more: object) -> dict[str, Any]:

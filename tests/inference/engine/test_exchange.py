@@ -36,11 +36,11 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return an_adapter(tmp_path_factory.mktemp("second") / "run", tensors)
 
 
-def in_a_process(base: Path, checkpoint: Path) -> Workers:
+def in_a_process(base: Path, checkpoint: Path, *, beside: bool = False) -> Workers:
     sources = Sources(checkpoint, base, "pvc://models/run", "pvc://models/base", PLAIN)
     limits = {"max_model_len": 256, "max_queue": 16, "max_batch": 8, "request_timeout_seconds": 60}
     make = partial(BatchingEngine, sources, **limits)
-    return Workers(make, 1, base_model=base, max_model_len=256, places=24)
+    return Workers(make, 1, base_model=base, max_model_len=256, places=24, beside=beside)
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ async def made(base: Path, adapter: Path) -> list[Workers]:
 @pytest.fixture
 async def exchange(made: list[Workers], base: Path) -> AsyncIterator[Exchange]:
     def successor(offer: Offer) -> tuple[str, Engine]:
-        made.append(in_a_process(base, offer.checkpoint))
+        made.append(in_a_process(base, offer.checkpoint, beside=True))
         return offer.checkpoint.name, made[-1]
 
     found = Exchange("first", made[0], successor, longest_answer=60)
     found.start()
-    await asyncio.to_thread(until, found.loaded, limit=180, what="it serves")
+    await asyncio.to_thread(until, found.loaded, limit=480, what="it serves")
     yield found
     found.stop()
 
@@ -69,7 +69,7 @@ async def tokens(engine: Engine, request: Request) -> list[int]:
 async def ended(exchange: Exchange) -> Offered:
     offered = exchange.offered()
     assert offered is not None
-    await asyncio.to_thread(until, lambda: offered.ended, limit=180, what="the offer's end")
+    await asyncio.to_thread(until, lambda: offered.ended, limit=480, what="the offer's end")
     return offered
 
 
@@ -111,7 +111,7 @@ async def test_each_answer_is_that_of_one_model_alone_and_none_is_lost(
     exchange.offer(Offer(second))
     offered = exchange.offered()
     assert offered is not None
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(480):
         while offered.state == "loading":
             if offered.stage != "starting":
                 scores.append(oom_score(made[1]._far[0].process.pid))
