@@ -18,11 +18,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.inference.clients.conftest import Served, a_server
-from tests.inference.engine.conftest import QUIET
 from tests.inference.engine.tiny import RANK, Tensors, adapter_tensors, an_adapter
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.model, QUIET]
+pytestmark = pytest.mark.model
 LOAD, GENERATE = "/api/v1/load-model", "/api/v1/generate"
 LIMIT = 480  # seconds for a second engine to start on a busy machine
 

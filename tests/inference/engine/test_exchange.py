@@ -12,7 +12,7 @@ import pytest
 
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Chunk, Engine, Offer, Offered, Request
-from forge_inference.engine.errors import LoadError
+from forge_inference.engine.errors import LoadError, NotReady
 from forge_inference.engine.exchange import Exchange
 from forge_inference.engine.loading import Sources
 from forge_inference.engine.workers import Workers
@@ -154,7 +154,7 @@ async def test_one_that_is_ended_while_it_loads_disturbs_nobody(
     assert [(c.text, c.token, c.logprob) for c in after] == [(c.text, c.token, c.logprob) for c in before]
 
 
-async def test_adapters_beside_the_model_are_taken_along(exchange: Exchange, second: Path, adapter: Path) -> None:
+async def test_adapters_beside_the_model_are_taken_along(exchange: Exchange, made: list[Workers], second: Path) -> None:
     await exchange.load_adapter("beside", second)
     beside = await tokens(exchange, Request("the gene", 8, chat=False, ignore_eos=True, adapter="beside"))
     assert beside != await tokens(exchange, SHORT)
@@ -162,3 +162,13 @@ async def test_adapters_beside_the_model_are_taken_along(exchange: Exchange, sec
     assert (await ended(exchange)).state == "done"
     assert await tokens(exchange, SHORT) == beside
     assert await tokens(exchange, Request("the gene", 8, chat=False, ignore_eos=True, adapter="beside")) == beside
+    # Whoever has not had all of an answer when its model is stopped does not wait for ever.
+    answer = exchange.generate(LONG)
+    await anext(answer)
+    await asyncio.to_thread(made[-1].stop)
+    with pytest.raises(NotReady, match="no longer served"):
+        await asyncio.wait_for(_rest(answer), timeout=5)
+
+
+async def _rest(answer: AsyncIterator[Chunk]) -> list[Chunk]:
+    return [chunk async for chunk in answer]
