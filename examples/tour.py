@@ -199,6 +199,10 @@ def a_body_that_is_too_large(visitor: Visitor) -> None:
     visitor.refused({"text": "A" * BODY_LIMIT}, 413, "bytes")
 
 
+def a_checkpoint_from_anywhere(visitor: Visitor) -> None:
+    expect("error" in visitor.post("/api/v1/load-model", {"model_path": "/"}, 403), "a refusal that says why")
+
+
 def an_unknown_path(visitor: Visitor) -> None:
     expect("error" in visitor.get("/api/v1/nothing", 404).json(), "an error in the usual shape")
 
@@ -252,6 +256,7 @@ TOUR: list[Stop] = [
     a_value_out_of_bounds,
     a_prompt_that_is_too_long,
     a_body_that_is_too_large,
+    a_checkpoint_from_anywhere,
     an_unknown_path,
     a_wrong_method,
 ]

@@ -35,11 +35,11 @@ def main(words: list[str]) -> int:
 
 def _serve(settings: Settings) -> None:
     # What is wrong with the settings was said before these are imported, which takes a while.
-    from forge_inference.build import workers
+    from forge_inference.build import exchange
     from forge_inference.serve import serve
 
     logging.getLogger("forge_inference").info("starting")
-    asyncio.run(serve(settings, workers(settings)))
+    asyncio.run(serve(settings, exchange(settings)))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,32 @@
 
 from functools import partial
 
-from forge_inference.engine.contract import Engine, Quantization
+from forge_inference.engine.contract import Engine, Offer, Quantization
+from forge_inference.engine.exchange import Exchange
 from forge_inference.engine.workers import Workers
 from forge_inference.settings import Settings
 from forge_inference.telemetry import logs
 
 
-def workers(settings: Settings) -> Workers:
-    """Processes with an engine each. Raises LoadError."""
+def exchange(settings: Settings) -> Exchange:
+    """What the server answers with. Raises LoadError."""
+
+    def successor(offer: Offer) -> tuple[str, Workers]:
+        changed = settings.instead(offer.checkpoint, offer.quantize)
+        return changed.name, workers(changed, beside=True)
+
+    return Exchange(settings.name, workers(settings), successor, longest_answer=settings.request_timeout_seconds)
+
+
+def workers(settings: Settings, *, beside: bool = False) -> Workers:
+    """Processes with an engine each; `beside` another model, which serves meanwhile. Raises LoadError."""
     return Workers(
         partial(engine, settings),
         settings.workers,
         base_model=settings.base_model,
         max_model_len=settings.max_model_len,
         places=settings.max_batch + _share(settings),
+        beside=beside,
     )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from forge_inference.engine.contract import Engine
+from forge_inference.engine.contract import Exchangeable
 from forge_inference.settings import InvalidSettings, Settings
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web.app import Parts, create_admin_app, create_app
+from forge_inference.web.roots import Roots
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +30,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, engine: Engine) -> None:
+async def serve(settings: Settings, engine: Exchangeable) -> None:
     """Until SIGTERM or SIGINT. Raises the engine's failure, and InvalidSettings for a port that is taken."""
     gpus = Gpus()
-    parts = Parts(engine, Metrics(settings.name, engine, gpus), gpus, settings.name)
+    roots = Roots(settings.roots, of_a_resource=bool(settings.checkpoint_uri))
+    parts = Parts(engine, Metrics(engine, gpus), gpus, roots)
     api = _server(create_app(parts, settings.origins), settings.request_timeout_seconds)
     admin = _server(create_admin_app(parts), 1)
     sockets = [_socket(settings.host, settings.port, "port"), _socket(settings.host, settings.admin_port, "admin_port")]
@@ -62,7 +64,7 @@ async def _until(stop: asyncio.Event, parts: Parts) -> None:
             return
         if not told and parts.engine.loaded():
             told = True
-            logger.info("serving %s", parts.model)
+            logger.info("serving %s", parts.engine.name)
 
 
 def _server(app: FastAPI, seconds: float) -> _Server:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(32, ge=1, le=1024, description="requests that are answered at once")
     workers: int = Field(1, ge=1, le=64, description="processes with an engine each, which share cores and queue")
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
+    model_roots: str = Field("", description="folders that load-model may load from, with commas; else it is off")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -57,6 +58,13 @@ class Settings(BaseSettings):
             raise ValueError(f"--plan (FORGE_PLAN): {self.plan} is a way to compute with NF4, but quantization is none")
         return self
 
+    @model_validator(mode="after")
+    def _roots_are_folders(self) -> "Settings":
+        for root in self.roots:
+            if not root.is_dir():
+                raise ValueError(f"--model-roots (FORGE_MODEL_ROOTS): there is no folder {root}")
+        return self
+
     @property
     def name(self) -> str:
         """The model's name."""
@@ -65,7 +73,24 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> list[str]:
         """Web pages that may ask."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _parts(self.cors_origins)
+
+    @property
+    def roots(self) -> list[Path]:
+        """Folders that a model may be loaded from while another one is served."""
+        return [Path(root) for root in _parts(self.model_roots)]
+
+    def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
+        """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""
+        changed: dict[str, object] = {"checkpoint": checkpoint}
+        if quantize is not None:
+            method = self.quantization if self.quantization != "none" else "nf4"
+            changed |= {"quantization": method} if quantize else {"quantization": "none", "plan": "auto"}
+        return self.model_copy(update=changed)
+
+
+def _parts(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",") if part.strip()]
 
 
 def read(words: list[str]) -> Settings:

@@ -44,6 +44,21 @@ def test_a_plan_is_for_a_quantised_base_model() -> None:
     assert settings.read([*pair, "--plan", "nf4"]).plan == "nf4"
 
 
+def test_another_checkpoint_is_served_as_the_first_but_for_what_was_asked(tmp_path: Path) -> None:
+    pair = ["--checkpoint", "/a/run-7", "--base-model", "/b", "--max-batch", "5"]
+    first = settings.read([*pair, "--plan", "dequantized", "--model-roots", f"{tmp_path}, {ROOT}"])
+    assert first.roots == [tmp_path, ROOT]
+    as_before = first.instead(Path("/a/run-8"), None)
+    assert (as_before.name, as_before.max_batch, as_before.plan) == ("run-8", 5, "dequantized")
+    plain = first.instead(Path("/a/run-8"), quantize=False)
+    assert (plain.quantization, plain.plan) == ("none", "auto"), "a plan is for a quantised base model"
+    assert plain.instead(Path("/a"), quantize=True).quantization == "nf4"
+    named = settings.read([*pair, "--model-name", "mine"])
+    assert named.instead(Path("/a/run-8"), None).name == "mine"
+    with pytest.raises(settings.InvalidSettings, match=r"--model-roots \(FORGE_MODEL_ROOTS\): there is no folder /c"):
+        settings.read([*pair, "--model-roots", "/c"])
+
+
 def start(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "forge_inference", *words]
     path = os.pathsep.join([str(ROOT / "inference")])
@@ -70,6 +85,9 @@ def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path, workers: 
         *("--checkpoint", str(adapter), "--base-model", str(base), "--quantization", "none"),
         *("--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "128"),
         *("--workers", str(workers)),
+        # As the operator would, and in spite of what an author adds.
+        FORGE_CHECKPOINT_URI="pvc://models/adapter",
+        FORGE_MODEL_ROOTS=str(tmp_path),
     )
 
     def ready() -> bool:
@@ -83,6 +101,8 @@ def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path, workers: 
         until(ready, limit=120, what="the server to be ready")
         answer = httpx.post(f"http://127.0.0.1:{port}/api/v1/generate", json={"text": "gene", "max_new_tokens": 4})
         assert answer.status_code == 200, answer.text
+        other = httpx.post(f"http://127.0.0.1:{port}/api/v1/load-model", json={"model_path": str(adapter)})
+        assert (other.status_code, "spec.checkpoint.uri" in other.text) == (403, True)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         assert process.returncode == 0

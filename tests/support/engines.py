@@ -16,6 +16,7 @@ from forge_inference.engine.contract import (
     Request,
     Scored,
 )
+from forge_inference.engine.errors import InvalidRequest
 
 LOADED = Loaded(
     checkpoint=Checkpoint("sha256:aa", "org/base", 8, 16.0, ("q_proj",)),
@@ -34,6 +35,11 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.closed = asyncio.Event()
+        self.goes_on = asyncio.Event()  # cleared: no chunk but the first comes
+        self.goes_on.set()
+        self.is_stopped = False
+        self.beside: dict[str, Path] = {}
+        self.refuses: set[str] = set()  # names of adapters
         self.script: Callable[[Request], list[Chunk]] | None = lambda request: [
             Chunk("HBB ", 5, -0.25, 3),
             Chunk("binds", 6, -0.75, 3),
@@ -45,13 +51,17 @@ class ScriptedEngine:
 
     def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def alive(self) -> bool:
         return self.is_alive
 
     def failure(self) -> Exception | None:
         return self.why
+
+    def stage(self) -> str:
+        return "reading its part"
 
     def loaded(self) -> Loaded | None:
         return self.state
@@ -74,11 +84,17 @@ class ScriptedEngine:
         return {}
 
     def adapters(self) -> Mapping[str, Checkpoint]:
-        return {CHECKPOINT: self.state.checkpoint} if self.state else {}
+        if self.state is None:
+            return {}
+        return {CHECKPOINT: self.state.checkpoint, **dict.fromkeys(self.beside, LOADED.checkpoint)}
 
-    async def load_adapter(self, name: str, folder: Path) -> None: ...
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        if name in self.refuses:
+            raise InvalidRequest("it does not fit.")
+        self.beside[name] = folder
 
-    async def unload_adapter(self, name: str) -> None: ...
+    async def unload_adapter(self, name: str) -> None:
+        del self.beside[name]
 
     async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
         self.requests.append(request)
@@ -88,5 +104,6 @@ class ScriptedEngine:
                 return
             for chunk in self.script(request):
                 yield chunk
+                await self.goes_on.wait()
         finally:
             self.closed.set()

@@ -14,8 +14,6 @@ import torch
 
 from forge_inference.checkpoint import preflight
 from forge_inference.checkpoint.errors import CheckpointError
-from forge_inference.checkpoint.fetched import read as read_note
-from forge_inference.checkpoint.preflight import Adapter
 from forge_inference.engine import proof
 from forge_inference.engine.admission import prompt_of
 from forge_inference.engine.answer import Answer, Ear
@@ -25,10 +23,10 @@ from forge_inference.engine.contract import (
     Chunk,
     Load,
     Loaded,
-    Quantization,
     Request,
     Scored,
 )
+from forge_inference.engine.description import described, fetched
 from forge_inference.engine.errors import (
     EngineError,
     EngineFailed,
@@ -39,7 +37,7 @@ from forge_inference.engine.errors import (
     UnknownAdapter,
 )
 from forge_inference.engine.jobs import Job, Line
-from forge_inference.engine.loading import Sources
+from forge_inference.engine.loading import Sources, listener
 from forge_inference.engine.scoring import score
 from forge_inference.engine.serving import Serving, out_of_memory
 
@@ -62,6 +60,7 @@ class BatchingEngine:
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
         self._beat = time.monotonic()
         self._failure: Exception | None = None
+        self._stage = "starting"
         self._serving: Serving | None = None
         self._loaded: Loaded | None = None
         self._answers: dict[Job, Answer] = {}
@@ -77,6 +76,9 @@ class BatchingEngine:
 
     def failure(self) -> Exception | None:
         return self._failure
+
+    def stage(self) -> str:
+        return self._stage
 
     def loaded(self) -> Loaded | None:
         return self._loaded
@@ -257,15 +259,13 @@ class BatchingEngine:
 
     def _prepare(self) -> None:
         start = time.monotonic()
+        listener.set(self._tell)
         serving = self._serving = Serving.of(self._sources, self._max_model_len, self._max_batch)
+        self._tell("trying the adapter")
         effect, probe = serving.prove(CHECKPOINT, self._sources.checkpoint_uri)
         weights = serving.weights
-        fetched = read_note(self._sources.checkpoint, self._sources.checkpoint_uri)
-        checkpoint = described(weights.adapter, weights.quantization)
-        if fetched:
-            checkpoint = replace(checkpoint, revision=fetched.revision, content_digest=fetched.digest)
         self._loaded = Loaded(
-            checkpoint=checkpoint,
+            checkpoint=fetched(described(weights.adapter, weights.quantization), self._sources),
             plan=weights.plan,
             quantization=weights.quantization,
             effect=effect,
@@ -276,20 +276,5 @@ class BatchingEngine:
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
 
-
-def described(adapter: Adapter, quantization: Quantization) -> Checkpoint:
-    """What of a checkpoint is told to others."""
-    return Checkpoint(
-        digest=adapter.digest,
-        base_model=adapter.base_model,
-        rank=adapter.rank,
-        alpha=adapter.alpha,
-        target_modules=adapter.target_modules,
-        kind=adapter.choice.kind,
-        folder=adapter.choice.name,
-        trainer=adapter.facts.trainer,
-        step=adapter.facts.step,
-        evaluation_loss=adapter.facts.evaluation_loss,
-        quantization_match=adapter.facts.matches(quantization.method),
-        watched=adapter.watched,
-    )
+    def _tell(self, stage: str) -> None:
+        self._stage = stage

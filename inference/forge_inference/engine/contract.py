@@ -1,7 +1,9 @@
 """What the web room may ask of an engine, and what it gets back. Imports no torch."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -170,6 +172,9 @@ class Engine(Protocol):
     def failure(self) -> Exception | None:
         """Why loading or the thread ended, if it did."""
 
+    def stage(self) -> str:
+        """What is being done before it serves, in a few words."""
+
     def loaded(self) -> Loaded | None:
         """What is served; None while loading. Set only after the probe answered and the adapter proved effective."""
 
@@ -209,3 +214,54 @@ class Engine(Protocol):
 
     def stop(self) -> None:
         """Finish nothing more and end the thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A checkpoint that is to be served instead of the present one."""
+
+    checkpoint: Path
+    quantize: bool | None = None  # the base model, in memory; None: as the server was started
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model by its name, and what of it is loaded."""
+
+    name: str
+    loaded: Loaded | None
+
+
+@dataclass(slots=True)
+class Offered:
+    """What became of an offer so far.
+
+    loading: the model of before answers; finishing: the new one does, and the one of before finishes what it has
+    begun; done: that one's memory is free; failed: the one of before answers as if nothing had been offered.
+    """
+
+    offer: Offer
+    before: Served
+    started: datetime
+    state: Literal["loading", "finishing", "done", "failed"] = "loading"
+    stage: str = "starting"  # what is being done, in a few words
+    ended: datetime | None = None
+    after: Served | None = None  # from the moment when it answers
+    failure: Exception | None = None
+
+
+class Exchangeable(Engine, Protocol):
+    """An engine whose model can be exchanged for another one while it serves."""
+
+    @property
+    def name(self) -> str:
+        """Of the model that is served."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Whatever is asked in this context is asked of the model that is present now, however soon another follows."""
+
+    def offer(self, offer: Offer) -> None:
+        """Load this checkpoint and serve it once it is proved. Raises Busy, NotReady, EngineFailed."""
+
+    def offered(self) -> Offered | None:
+        """What became of the last offer; None before the first."""

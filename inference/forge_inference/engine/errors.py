@@ -43,6 +43,18 @@ class EngineFailed(EngineError):
     """The engine ended with an error; the process is of no use any more."""
 
 
+class Busy(EngineError):
+    """Another checkpoint is being loaded."""
+
+
+class Forbidden(EngineError):
+    """This server is not allowed to do that, whoever asks."""
+
+
+class CheckpointNotFound(EngineError):
+    """There is no such folder."""
+
+
 class LoadError(EngineError):
     """Nothing can be served. `reason` is a word of docs/architecture.md, "Last words"."""
 

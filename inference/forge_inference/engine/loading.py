@@ -3,8 +3,9 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +28,8 @@ from forge_inference.engine.errors import LoadError
 logger = logging.getLogger(__name__)
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
+# Hears what is being done. Each engine loads in a thread of its own, and a thread begins with a context of its own.
+listener: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ def _must_run_on(device: torch.device, base: Base, quantization: Quantization, p
 @contextmanager
 def _step(what: str) -> Iterator[None]:
     start = time.monotonic()
+    listener.get()(what)
     logger.info("%s ...", what)
     yield
     logger.info("%s: %.1f s", what, time.monotonic() - start)

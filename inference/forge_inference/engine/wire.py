@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from forge_inference.engine.contract import Engine
-from forge_inference.engine.errors import EngineError, EngineFailed, LoadError
+from forge_inference.engine.errors import EngineError, EngineFailed, LoadError, NotReady
 from forge_inference.engine.worker import Ask, Drop, State, work
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ class Call:
 class Far:
     """The near end of one process."""
 
-    def __init__(self, name: str, make: Callable[[], Engine]) -> None:
+    def __init__(self, name: str, make: Callable[[], Engine], beside: bool) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads
         self._wire, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=work, args=(theirs, make), name=name, daemon=True)
+        self.process = spawn.Process(target=work, args=(theirs, make, beside), name=name, daemon=True)
         self._theirs = theirs
         self._sending = threading.Lock()
         self._leaving = False  # was told to end
@@ -76,12 +76,13 @@ class Far:
                 elif call := self.calls.get(number):
                     call.tell(news)
         except (EOFError, OSError):
-            if self._leaving:
-                return
-            self.process.join(END)
-            self.ended = _why(self.process.name, self.process.exitcode)
+            why: EngineError = NotReady("the model is no longer served")
+            if not self._leaving:
+                self.process.join(END)
+                self.ended = _why(self.process.name, self.process.exitcode)
+                why = EngineFailed(str(self.ended))
             for call in list(self.calls.values()):
-                call.tell(EngineFailed(str(self.ended)))
+                call.tell(why)
 
 
 def _why(name: str, status: int | None) -> EngineError:

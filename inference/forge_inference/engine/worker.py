@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal
 
 from forge_inference.engine.contract import Checkpoint, Engine, Load, Loaded
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LOOK = 0.1  # seconds between two looks at the engine's state
 BEAT = 10  # looks after which the state is told although it is the same
+_OOM = Path("/proc/self/oom_score_adj")  # how soon the kernel kills this process when memory is short; Linux only
+_FIRST = "1000"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class State:
 
     alive: bool
     failure: Exception | None
+    stage: str
     loaded: Loaded | None
     load: Load
     adapters: Mapping[str, Checkpoint]
@@ -46,18 +50,23 @@ class Drop:
     number: int
 
 
-def work(wire: Connection, make: Callable[[], Engine]) -> None:
-    """The process: an engine that does what comes over the wire, until the wire ends or brings None."""
+def work(wire: Connection, make: Callable[[], Engine], beside: bool) -> None:
+    """The process: an engine that does what comes over the wire, until the wire ends or brings None.
+
+    `beside`: another model serves. When memory is short while this one loads, it is this one that shall go.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # may be for the whole group; the near end says when to end
         signal.signal(number, signal.SIG_IGN)
+    usual = _oom_score(_FIRST) if beside else None
     engine = make()
-    asyncio.run(_Worker(wire, engine).run())
+    asyncio.run(_Worker(wire, engine, usual).run())
     engine.stop()
 
 
 class _Worker:
-    def __init__(self, wire: Connection, engine: Engine) -> None:
-        self._wire, self._engine = wire, engine
+    def __init__(self, wire: Connection, engine: Engine, oom_score: str | None) -> None:
+        """`oom_score`: to be taken again when the engine serves."""
+        self._wire, self._engine, self._oom_score = wire, engine, oom_score
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -76,9 +85,13 @@ class _Worker:
 
     async def _tell(self) -> None:
         """The state, when it has changed and as a sign of life."""
-        last, same = None, 0
+        last: State | None = None
+        same = 0
         while True:
             state = self._state()
+            if self._oom_score and state.loaded:
+                _oom_score(self._oom_score)
+                self._oom_score = None
             same = same + 1 if state == last else 0
             if same % BEAT == 0:
                 self._send(0, state)
@@ -86,10 +99,11 @@ class _Worker:
             await asyncio.sleep(LOOK)
 
     def _state(self) -> State:
-        engine = self._engine
+        engine, failure = self._engine, self._engine.failure()
         loaded = engine.loaded()
-        tokenizer = engine.tokenizer_info() if loaded and not engine.failure() else {}
-        return State(engine.alive(), engine.failure(), loaded, engine.load(), dict(engine.adapters()), tokenizer)
+        tokenizer = engine.tokenizer_info() if loaded and not failure else {}
+        adapters = dict(engine.adapters())
+        return State(engine.alive(), failure, engine.stage(), loaded, engine.load(), adapters, tokenizer)
 
     async def _do(self, ask: Ask) -> None:
         try:
@@ -114,6 +128,18 @@ class _Worker:
             self._wire.send((number, news))
         except OSError:
             logger.warning("the near end of the wire is gone")
+
+
+def _oom_score(new: str) -> str:
+    """Set it; what it was before."""
+    if not _OOM.exists():
+        return new
+    old = _OOM.read_text()
+    try:
+        _OOM.write_text(new)
+    except OSError as error:
+        logger.warning("%s stays at %s: %s", _OOM, old.strip(), error.strerror)
+    return old
 
 
 def _read(wire: Connection, loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Ask | Drop | None]") -> None:

@@ -33,18 +33,26 @@ class Workers:
     """Implements `contract.Engine`."""
 
     def __init__(
-        self, make: Callable[[], Engine], count: int, *, base_model: Path, max_model_len: int, places: int
+        self,
+        make: Callable[[], Engine],
+        count: int,
+        *,
+        base_model: Path,
+        max_model_len: int,
+        places: int,
+        beside: bool = False,
     ) -> None:
         """`make` runs in each of `count` processes and must be picklable.
 
-        `places`: requests that one process takes, those that wait there included. Raises LoadError.
+        `places`: requests that one process takes, those that wait there included. `beside`: while these load, another
+        model serves, for which memory is to be left. Raises LoadError.
         """
         self._gpus = _gpus() if count > 1 else []
         if self._gpus and count > len(self._gpus):
             have = f"{count} engines need a GPU each, and there are {len(self._gpus)}"
             raise LoadError("InvalidSettings", f"--workers (FORGE_WORKERS): {have}")
         self._base_model, self._max_model_len, self._places = base_model, max_model_len, places
-        self._far = [Far(f"worker {number}", make) for number in range(count)]
+        self._far = [Far(f"worker {number}", make, beside) for number in range(count)]
         self._numbers = itertools.count(1)
         self._seconds = 1.0  # from a request's arrival to its end, lately
         self._stopping = False
@@ -73,6 +81,11 @@ class Workers:
         told = (far.state.failure for far in self._far if far.state)
         return next(filter(None, (*told, *(far.ended for far in self._far))), None)
 
+    def stage(self) -> str:
+        """Of the first that does not serve yet."""
+        states = [far.state for far in self._far if not (far.state and far.state.loaded)]
+        return next((state.stage if state else "starting" for state in states), "serving")
+
     def loaded(self) -> Loaded | None:
         found = [far.state.loaded if far.state else None for far in self._far]
         slowest = max((each.load_seconds for each in found if each), default=0.0)
@@ -93,9 +106,10 @@ class Workers:
 
     def stop(self) -> None:
         self._stopping = True
-        for far in self._far:
+        started = [far for far in self._far if far.process.pid]
+        for far in started:
             far.send(None)
-        for far in self._far:
+        for far in started:
             far.process.join(END)
             if far.process.is_alive():
                 logger.warning("%s did not end within %.0f s and is killed", far.process.name, END)

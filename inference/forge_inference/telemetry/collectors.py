@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from forge_inference.engine.contract import MOST_ADAPTERS, Engine
+from forge_inference.engine.contract import MOST_ADAPTERS, Exchangeable
 from forge_inference.telemetry.gpu import Gpus
 
 
@@ -16,8 +16,8 @@ class EngineCollector(Collector):
     The names with a colon are those of the Gateway API Inference Extension's model server protocol.
     """
 
-    def __init__(self, model: str, engine: Engine) -> None:
-        self._model, self._engine = model, engine
+    def __init__(self, engine: Exchangeable) -> None:
+        self._engine = engine
 
     def collect(self) -> Iterable[Metric]:
         """Read at each scrape."""
@@ -45,13 +45,14 @@ class EngineCollector(Collector):
         """As the model server protocol wants it told."""
         labels = ["max_lora", "running_lora_adapters", "waiting_lora_adapters"]
         family = GaugeMetricFamily("vllm:lora_requests_info", "Adapters of running requests.", labels=labels)
-        family.add_metric([str(MOST_ADAPTERS), ",".join(name or self._model for name in running), ""], time.time())
+        names = ",".join(name or self._engine.name for name in running)
+        family.add_metric([str(MOST_ADAPTERS), names, ""], time.time())
         return family
 
     def _info(self) -> Metric:
         loaded = self._engine.loaded()
         family = GaugeMetricFamily("forge_model_info", "What is served and how.", labels=["model", "plan", "device"])
-        family.add_metric([self._model, loaded.plan if loaded else "", loaded.device if loaded else ""], 1)
+        family.add_metric([self._engine.name, loaded.plan if loaded else "", loaded.device if loaded else ""], 1)
         return family
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from forge_inference.engine.contract import Chunk, Engine
+from forge_inference.engine.contract import Chunk, Exchangeable
 from forge_inference.engine.errors import EngineError
 from forge_inference.telemetry.collectors import EngineCollector, GpuCollector
 from forge_inference.telemetry.gpu import Gpus
@@ -20,9 +20,9 @@ _RECENT = 1000  # requests over which percentiles and the error rate are told
 
 
 class Metrics:
-    """`model`: its name."""
+    """Of this process, whichever model it serves."""
 
-    def __init__(self, model: str, engine: Engine, gpus: Gpus) -> None:
+    def __init__(self, engine: Exchangeable, gpus: Gpus) -> None:
         self._engine, self._gpus = engine, gpus
         self._started = time.monotonic()
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
@@ -46,7 +46,7 @@ class Metrics:
         self._lately: dict[str, deque[float]] = {kind: deque(maxlen=_RECENT) for kind in self._times}
         uptime = Gauge("forge_uptime_seconds", "Since the process started.", registry=self.registry)
         uptime.set_function(self.uptime)
-        self.registry.register(EngineCollector(model, engine))
+        self.registry.register(EngineCollector(engine))
         self.registry.register(GpuCollector(gpus))
 
     def answered(self, route: str, status: int, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """The two apps: the API for people and pipelines, and the admin port for the kubelet, Prometheus and the operator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,24 +9,25 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
 
 from forge_inference import __version__
-from forge_inference.engine.contract import Engine
+from forge_inference.engine.contract import Exchangeable
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, tokens
+from forge_inference.web import adapters, chat, completions, errors, generate, loading, tokens
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
 from forge_inference.web.provenance import effect, quantization, report
+from forge_inference.web.roots import Roots
 
 
 @dataclass
 class Parts:
     """What both apps share. `draining` once the process was asked to end."""
 
-    engine: Engine
+    engine: Exchangeable
     metrics: Metrics
     gpus: Gpus
-    model: str
+    roots: Roots = field(default_factory=Roots)
     draining: bool = False
 
     def not_ready(self) -> str | None:
@@ -49,22 +50,23 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         version=__version__,
         description="Answers of a fine-tuned model.",
     )
-    app.add_middleware(Guard, metrics=parts.metrics)
+    app.add_middleware(Guard, metrics=parts.metrics, engine=parts.engine)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     errors.install(app)
-    models = Models(parts.engine, parts.model)
+    models = Models(parts.engine)
     app.include_router(generate.router(parts.engine, parts.metrics, models))
     app.include_router(completions.router(parts.engine, parts.metrics, models))
     app.include_router(chat.router(parts.engine, parts.metrics, models))
     app.include_router(tokens.router(parts.engine, models))
     app.include_router(models_router(models))
+    app.include_router(loading.router(parts.engine, parts.roots))
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
         """Name, version, and where to go on."""
         paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
-        return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.model, "paths": paths}
+        return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.engine.name, "paths": paths}
 
     @app.get("/api/v1/health")
     async def health() -> dict[str, Any]:
@@ -73,7 +75,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         return {
             "status": "ok" if wrong is None else "unavailable",
             "why": wrong,
-            "model": parts.model,
+            "model": parts.engine.name,
             "version": __version__,
             "checkpoint": loaded.checkpoint.digest if loaded else None,
             "adapter_effect": effect(loaded) if loaded else None,
@@ -123,6 +125,6 @@ def create_admin_app(parts: Parts) -> FastAPI:
         loaded = parts.engine.loaded()
         if loaded is None:
             return JSONResponse(errors.body("NotReady", "the model is being loaded"), 503)
-        return JSONResponse(report(loaded, parts.model))
+        return JSONResponse(report(loaded, parts.engine.name))
 
     return app

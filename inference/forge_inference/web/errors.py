@@ -9,9 +9,12 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from forge_inference.engine.errors import (
+    Busy,
+    CheckpointNotFound,
     DeadlineExceeded,
     EngineError,
     EngineFailed,
+    Forbidden,
     InvalidRequest,
     NotReady,
     Overloaded,
@@ -22,7 +25,10 @@ from forge_inference.engine.errors import (
 STATUS: dict[type[EngineError], int] = {
     InvalidRequest: 422,
     PromptTooLong: 422,
+    Forbidden: 403,
     UnknownAdapter: 404,
+    CheckpointNotFound: 404,
+    Busy: 409,
     Overloaded: 429,
     NotReady: 503,
     EngineFailed: 503,
@@ -46,7 +52,7 @@ def answer(error: EngineError, path: str = "") -> JSONResponse:
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(math.ceil(error.retry_after))
-    elif isinstance(error, NotReady):
+    elif isinstance(error, NotReady | Busy):
         headers["Retry-After"] = str(LOADING_SECONDS)
     return JSONResponse(body(type(error).__name__, str(error)), _status(status_of(error), path), headers)
 

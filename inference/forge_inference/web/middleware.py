@@ -1,4 +1,4 @@
-"""Around every request: its id, its size, its time."""
+"""Around every request: its id, its size, its model, its time."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from forge_inference.engine.contract import Exchangeable
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web.errors import body
 
@@ -17,10 +18,13 @@ BODY_LIMIT = 2 * 2**20  # bytes
 
 
 class Guard:
-    """Reads the whole body, up to the limit, before anything parses it; counts and logs what was answered."""
+    """Reads the whole body, up to the limit, before anything parses it; counts and logs what was answered.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    From then on one model is asked, whatever the request asks of it, although another one may take its place.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, engine: Exchangeable) -> None:
+        self._app, self._metrics, self._engine = app, metrics, engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,7 +46,8 @@ class Guard:
             if content is None:
                 await _refuse(named)
             else:
-                await self._app(scope, _replay(content, receive), named)
+                with self._engine.held():
+                    await self._app(scope, _replay(content, receive), named)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.monotonic() - start

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from forge_inference.engine.contract import CHECKPOINT, Engine
+from forge_inference.engine.contract import CHECKPOINT, Exchangeable
 from forge_inference.engine.errors import UnknownAdapter
 
 BASE = "base"  # the name of the base model, unless an adapter has it
@@ -14,10 +14,14 @@ BASE = "base"  # the name of the base model, unless an adapter has it
 class Models:
     """The names that requests may use."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        """`name` is that of the adapter that the server was started with."""
-        self._engine, self.name = engine, name
+    def __init__(self, engine: Exchangeable) -> None:
+        self._engine = engine
         self._since = int(time.time())
+
+    @property
+    def name(self) -> str:
+        """Of the served adapter, when no request asks for another one."""
+        return self._engine.name
 
     def adapter(self, model: str | None) -> str | None:
         """What the engine calls it; no name is the served model. Raises UnknownAdapter, which lists the names."""

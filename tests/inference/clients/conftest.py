@@ -1,6 +1,7 @@
-"""One server process with the tiny model, for clients that know nothing of us."""
+"""Server processes with the tiny model, for clients that know nothing of us."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,40 +21,43 @@ class Served:
     admin: str
     base: Path
     adapter: Path
+    runs: Path  # checkpoints in there may be loaded instead
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """In float32, so that answers can be compared to the last token."""
-    folder = tmp_path_factory.mktemp("served")
-    base, adapter = a_base(folder / "base"), an_adapter(folder / "genes")
+@contextmanager
+def a_server(folder: Path, *more: str) -> Iterator[Served]:
+    """In float32, so that answers can be compared to the last token; `more` are flags."""
+    base, adapter, runs = a_base(folder / "base"), an_adapter(folder / "genes"), folder / "runs"
+    runs.mkdir()
     port, admin = free_port(), free_port()
-    words = [
-        "--checkpoint",
-        str(adapter),
-        "--base-model",
-        str(base),
-        "--quantization",
-        "none",
-        "--log-level",
-        "warning",
-    ]
-    words += ["--port", str(port), "--admin-port", str(admin), "--compute-dtype", "float32", "--max-model-len", "512"]
-    words += ["--max-batch", "16", "--max-queue", "40"]  # few enough to be crowded by a test
-    process = start(*words)
-    found = Served(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", base, adapter)
+    process = start(
+        *("--checkpoint", str(adapter), "--base-model", str(base), "--model-roots", str(runs)),
+        *("--port", str(port), "--admin-port", str(admin), "--log-level", "warning"),
+        *("--quantization", "none", "--compute-dtype", "float32", "--max-model-len", "512"),
+        *("--max-batch", "16", "--max-queue", "40"),  # few enough to be crowded by a test
+        *more,
+    )
+    found = Served(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", base, adapter, runs)
+    client = httpx.Client(base_url=found.admin)  # one for all looks: to make one is work, and the server starts
 
     def ready() -> bool:
         assert process.poll() is None, process.stderr and process.stderr.read()
         try:
-            return httpx.get(f"{found.admin}/readyz").is_success
+            return client.get("/readyz").is_success
         except httpx.TransportError:
             return False
 
     try:
-        until(ready, limit=120, what="the server to be ready")
+        with client:
+            until(ready, limit=480, what="the server to be ready")
         yield found
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors.decode()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with a_server(tmp_path_factory.mktemp("served")) as found:
+        yield found

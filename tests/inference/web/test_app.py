@@ -4,7 +4,6 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,39 +20,11 @@ from forge_inference.engine.errors import (
     Overloaded,
     PromptTooLong,
 )
-from forge_inference.telemetry.gpu import Gpus
-from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web.app import Parts, create_admin_app, create_app
+from forge_inference.web.app import Parts, create_app
 from forge_inference.web.middleware import BODY_LIMIT
 from tests.support.engines import LOADED, ScriptedEngine
 
 GENERATE = "/api/v1/generate"
-
-
-@pytest.fixture
-def parts() -> Parts:
-    engine, gpus = ScriptedEngine(), Gpus()
-    return Parts(engine, Metrics("hbb", engine, gpus), gpus, "hbb")
-
-
-@pytest.fixture
-def engine(parts: Parts) -> ScriptedEngine:
-    assert isinstance(parts.engine, ScriptedEngine)
-    return parts.engine
-
-
-@pytest.fixture
-async def api(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(parts, ["https://lab.example"]))
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-        yield client
-
-
-@pytest.fixture
-async def admin(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_admin_app(parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
-        yield client
 
 
 def _error(kind: str, message: str) -> dict[str, str | None]:
