@@ -72,8 +72,8 @@ def test_a_start_that_fails_leaves_last_words(tmp_path: Path) -> None:
     process = start("--checkpoint", "/none", "--base-model", "/none", FORGE_TERMINATION_LOG=str(log), **ports)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert b"BaseModelNotFound" in errors
-    assert json.loads(log.read_text())["reason"] == "BaseModelNotFound"
+    assert b"CheckpointNotFound" in errors
+    assert json.loads(log.read_text())["reason"] == "CheckpointNotFound"
 
 
 @pytest.mark.model

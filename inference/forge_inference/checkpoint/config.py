@@ -138,6 +138,9 @@ def read(folder: Path, within: Path, findings: Findings) -> AdapterConfig | None
         findings.problems.append(error)
         return None
     before = len(findings.problems)
+    if content.get("peft_type", "LORA") != "LORA":  # whatever else it says is of that kind
+        _judge("peft_type", content["peft_type"], findings)
+        return None
     for key in _NEEDED:
         if key not in content:
             findings.wrong("CheckpointInvalid", f"{CONFIG}: {key} is missing{_MISSING.get(key, '')}")
