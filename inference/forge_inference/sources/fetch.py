@@ -59,7 +59,7 @@ def fetch(wish: Wish, source: Source, store: Store) -> Facts:
         seconds=0,
         fromCache=from_cache,
     )
-    return publish(store, content, wish.to, facts, started)
+    return publish(store, content, wish.to, facts, started, checked=bool(wish.pin) and from_cache)
 
 
 def _kept(wish: Wish, source: Source, store: Store) -> Content | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forge_inference.sources.contract import FACTS
 from forge_inference.sources.errors import SourceError
-from forge_inference.sources.files import demand_room, place, room
+from forge_inference.sources.files import demand_room, hashed, place, room
 from forge_inference.sources.progress import amount
 from forge_inference.sources.store import Content, Store
 
@@ -29,9 +29,10 @@ class Facts:
     fromCache: bool  # noqa: N815 - as it is written
 
 
-def publish(store: Store, content: Content, to: Path, facts: Facts, started: float) -> Facts:
+def publish(store: Store, content: Content, to: Path, facts: Facts, started: float, *, checked: bool) -> Facts:
     """Have the content at `to`, by hard links where the store is on the same file system, else by copies.
 
+    Copies are hashed while they are made, links only when they shall be `checked`.
     Raises SourceError: SourceDiskFull; SourceUnavailable where the store's files are not what they were.
     """
     new, old = _beside(to)
@@ -44,7 +45,7 @@ def publish(store: Store, content: Content, to: Path, facts: Facts, started: flo
             demand_room(new, content.size)
             logger.info("Copying %s to %s", amount(content.size), to)
         with room(new):
-            _fill(store, content, new)
+            _fill(store, content, new, checked=checked)
     facts = replace(facts, seconds=round(time.monotonic() - started, 3))
     _write(new, facts)
     if new != to:
@@ -71,10 +72,14 @@ def _beside(to: Path) -> tuple[Path, Path]:
     return to.parent / f".{to.name}.new", to.parent / f".{to.name}.old"
 
 
-def _fill(store: Store, content: Content, folder: Path) -> None:
+def _fill(store: Store, content: Content, folder: Path, *, checked: bool) -> None:
     for path, file in content.files.items():
-        copied = place(store.files(content) / path, folder / path)
-        if copied not in (None, file.sha256):
+        kept = store.files(content) / path
+        try:
+            found = place(kept, folder / path) or (hashed(kept).sha256 if checked else file.sha256)
+        except FileNotFoundError:
+            found = ""
+        if found != file.sha256:
             store.forget(content.digest)
             raise SourceError(
                 "SourceUnavailable", f"{path} in the cache was damaged. The next start downloads it anew."

@@ -97,6 +97,20 @@ def test_a_damaged_cache_is_noticed_and_filled_anew(hub: Hub, tmp_path: Path) ->
     assert (second.files(), second.facts()["fromCache"]) == (FILES, False)
 
 
+def test_pinned_content_is_hashed_again_even_where_it_is_linked(hub: Hub, tmp_path: Path) -> None:
+    settings = {"HF_ENDPOINT": hub.server.url, "cache": tmp_path / "cache"}
+    first, second = Pod(tmp_path / "first"), Pod(tmp_path / "second")
+    assert first.fetch(URI, **settings).status == 0
+    pin = first.facts()["digest"]
+    (changed,) = (tmp_path / "cache" / "content").glob("*/adapter_model.safetensors")
+    changed.chmod(0o644)
+    changed.write_bytes(b"x" + WEIGHTS[1:])
+    outcome = second.fetch(URI, **settings, sha256=pin)
+    assert (outcome.reason, "was damaged" in outcome.message) == ("SourceUnavailable", True)
+    assert second.fetch(URI, **settings, sha256=pin).status == 0
+    assert second.files() == FILES
+
+
 def test_killed_in_the_middle_it_continues_and_nothing_was_published(hub: Hub, pod: Pod) -> None:
     assert hub.cdn is not None
     cdn, halfway, go = hub.cdn, threading.Event(), threading.Event()
