@@ -1,6 +1,7 @@
 """A model whose files are in a bucket: refused, mended, served, and started again from the cache."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,13 +126,15 @@ def _await_retries(lab: Lab, name: str, count: int) -> None:
 
 def test_a_start_with_a_warm_cache_downloads_nothing_and_is_quick(lab: Lab, kube: Kube, allowed: S3Server) -> None:
     _secret(lab, SECRET, allowed.secret)
-    with _served(lab, "first"):
+    with _served(lab, "first") as cold:
         pass
-    with _served(lab, "second") as seconds:
+    with _served(lab, "second") as warm:
         notes = [_fetched(kube, lab, "second", name) for name in ("fetch-checkpoint", "fetch-base-model")]
-    print(f"apply to Ready, cold: see above; with a warm cache: {seconds:.1f} s")
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"apply to Ready: first {cold:.1f} s, with a warm cache {warm:.1f} s; load {busy:.1f} a core")
     assert all("from the cache" in note for note in notes)
-    assert seconds <= WARM
+    # On a machine that is busy with other things the time says nothing of the path.
+    assert warm <= WARM * max(1.0, busy)
 
 
 @contextmanager
