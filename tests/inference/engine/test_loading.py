@@ -51,11 +51,14 @@ def test_what_was_fetched_is_told_with_its_version(make: Make, tmp_path: Path) -
     assert (loaded.checkpoint.revision, loaded.checkpoint.content_digest) == ("5d1c", "sha256:cc")
 
 
-def test_an_adapter_that_is_still_being_written_is_incomplete(make: Make, tmp_path: Path) -> None:
+def test_an_adapter_that_is_still_being_written_is_incomplete_and_then_served(make: Make, tmp_path: Path) -> None:
     folder = an_adapter(tmp_path / "a")
     path = folder / "adapter_model.safetensors"
-    path.write_bytes(path.read_bytes()[:1000])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
     assert _reason(make(checkpoint=folder), "adapter_model.safetensors") == "CheckpointIncomplete"
+    path.write_bytes(whole)
+    assert make(checkpoint=folder).loaded() is not None  # as the next start of the container finds it
 
 
 async def test_folders_that_are_missing_are_named_and_requests_are_refused(make: Make, tmp_path: Path) -> None:
