@@ -16,8 +16,9 @@ class Credentials:
 
     @property
     def are_missing(self) -> bool:
-        """Whether the Secret that was named is not there: the kubelet then mounts an empty folder."""
-        return self._folder is not None and not any(self._folder.glob("*"))
+        """Whether the Secret that was named is not there: the kubelet then mounts a folder without keys."""
+        # Its own entries, such as `..data`, are there all the same.
+        return self._folder is not None and all(path.name.startswith("..") for path in self._folder.glob("*"))
 
     def get(self, key: str) -> str:
         """Its value, or nothing."""

@@ -1,6 +1,7 @@
 """A real S3 server."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -65,8 +66,13 @@ def test_each_trouble_has_its_reason_and_a_remedy(
     assert not pod.to.exists()
 
 
-def test_a_secret_that_is_not_there_yet_is_asked_for_whatever_the_endpoint(server: S3Server, pod: Pod) -> None:
-    outcome = pod.fetch(URI, {}, hosts="nothing")
+def test_a_secret_that_is_not_there_yet_is_asked_for_whatever_the_endpoint(
+    server: S3Server, pod: Pod, tmp_path: Path
+) -> None:
+    volume = tmp_path / "no-secret"  # as the kubelet mounts an optional Secret that does not exist
+    (volume / "..2026_11_26").mkdir(parents=True)
+    (volume / "..data").symlink_to("..2026_11_26")
+    outcome = pod.fetch(URI, credentials=volume, hosts="nothing")
     assert (outcome.reason, "the Secret is not there" in outcome.message) == ("SourceUnauthorized", True)
     assert pod.fetch(URI, server.secret).status == 0
 
