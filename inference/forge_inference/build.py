@@ -2,7 +2,9 @@
 
 from functools import partial
 
+from forge_inference.checkpoint.inspection import inspect
 from forge_inference.engine.contract import Engine, Offer, Quantization
+from forge_inference.engine.errors import LoadError
 from forge_inference.engine.exchange import Exchange
 from forge_inference.engine.workers import Workers
 from forge_inference.settings import Settings
@@ -14,9 +16,17 @@ def exchange(settings: Settings) -> Exchange:
 
     def successor(offer: Offer) -> tuple[str, Workers]:
         changed = settings.instead(offer.checkpoint, offer.quantize)
+        _look(changed)
         return changed.name, workers(changed, beside=True)
 
     return Exchange(settings.name, workers(settings), successor, longest_answer=settings.request_timeout_seconds)
+
+
+def _look(settings: Settings) -> None:
+    """Refuse what cannot be served in a second, before a process loads torch for it. Raises LoadError."""
+    problems = inspect(settings.checkpoint, settings.base_model).findings.problems
+    if problems:
+        raise LoadError(problems[0].reason, str(problems[0]))
 
 
 def workers(settings: Settings, *, beside: bool = False) -> Workers:

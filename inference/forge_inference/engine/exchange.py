@@ -205,7 +205,8 @@ class Exchange:
 
     async def _replaced(self, offered: Offered) -> _Model:
         """The model of before; the offered one is present. Raises EngineError, whereupon nothing has changed."""
-        name, engine = self._successor(offered.offer)
+        offered.stage = "checking files"
+        name, engine = await asyncio.to_thread(self._successor, offered.offer)
         self._others.append(engine)
         engine.start()
         await _loaded(engine, offered)
