@@ -114,6 +114,7 @@ def test_permissions_are_those_that_the_code_uses() -> None:
     assert granted == {
         **{(kind.group, kind.plural): writes for kind in kinds.CHILDREN.values()},
         ("", kinds.POD.plural): reads,
+        (kinds.EVENT.group, kinds.EVENT.plural): {"create"},
         (kinds.MODEL.group, kinds.MODEL.plural): reads,
         (kinds.MODEL.group, f"{kinds.MODEL.plural}/status"): {"patch"},
         (kinds.MODEL.group, f"{kinds.MODEL.plural}/finalizers"): {"update"},

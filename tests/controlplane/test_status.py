@@ -22,6 +22,25 @@ def test_a_model_that_serves_says_where_and_what(lab: Lab, admin: AdminPort) -> 
     assert condition({"status": status}, "Progressing")[:2] == ("True", "RolledOut")
 
 
+def test_each_step_of_the_way_is_an_event(lab: Lab, admin: AdminPort) -> None:
+    lab.create()
+    lab.settled()
+    lab.edit(profile="tpu-of-tomorrow")
+    lab.awaits("Ready", "False", "InvalidSpec")
+    said_so: list[tuple[str, str]] = []
+
+    def told() -> bool:
+        found = lab.kube.request("GET", f"/apis/events.k8s.io/v1/namespaces/{lab.namespace}/events")["items"]
+        about = [each for each in found if each["regarding"]["kind"] == "ScientificModel"]
+        said_so[:] = [(each["type"], each["reason"]) for each in sorted(about, key=lambda each: each["eventTime"])]
+        return ("Warning", "InvalidSpec") in said_so
+
+    lab.eventually(told, "the event")
+    assert said_so[0] == ("Normal", "Creating")
+    assert ("Normal", "Serving") in said_so
+    assert len(said_so) == len(set(said_so)), "nothing is told twice"
+
+
 def test_ready_pods_without_a_report_do_not_make_a_model_ready(lab: Lab, admin: AdminPort) -> None:
     admin.say(503)
     lab.create()

@@ -20,6 +20,7 @@ class FakeCluster:
         self.objects: dict[Id, Manifest] = {}
         self.writes: list[tuple[str, Id]] = []
         self.reads: list[tuple[str, Id]] = []
+        self.events: list[Manifest] = []
         self.refuse: Refusal = lambda verb, place: None
         self.mutate: Callable[[Manifest], None] = lambda thing: None  # an admission webhook
         self._versions = itertools.count(1)
@@ -87,6 +88,11 @@ class FakeCluster:
         if known["metadata"]["uid"] != model["metadata"]["uid"]:
             raise Conflict("the UID in the precondition does not match", 409)
         return self.put(MODEL.name, {**known, "status": copy.deepcopy(dict(status))})
+
+    async def tell(self, event: Manifest) -> None:
+        if error := self.refuse("create", Id("Event", event["metadata"]["namespace"], event["reason"])):
+            raise error
+        self.events.append(event)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         place = Id(kind.name, namespace, name)

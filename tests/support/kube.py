@@ -207,7 +207,7 @@ class AuditLog:
         self._from = self._path.stat().st_size
 
     def writes(self, user: str, namespace: str | None = None) -> list[Write]:
-        """Writes by users whose name begins so, since the mark. Lease renewals are heartbeats, not writes."""
+        """Writes by users whose name begins so, since the mark. Leases are heartbeats; events tell of a write."""
         with self._path.open("rb") as log:
             log.seek(self._from)
             found = [_write(json.loads(line)) for line in log if line.endswith(b"\n")]
@@ -215,7 +215,7 @@ class AuditLog:
             write
             for write in found
             if write.user.startswith(user)
-            and write.resource != "leases"
+            and write.resource not in ("leases", "events")
             and (namespace is None or write.namespace == namespace)
         ]
 

@@ -85,6 +85,9 @@ seccompProfile:
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 {{- if eq .Values.podAccess "proxy" }}
 - apiGroups: [""]
   resources: [pods/proxy]

@@ -14,7 +14,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from forge_operator.api.v1alpha1 import API_VERSION, Manifest
 from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.errors import Missing, Unavailable, from_answer
-from forge_operator.cluster.kinds import CHILDREN, MODEL, Kind
+from forge_operator.cluster.kinds import CHILDREN, EVENT, MODEL, Kind
 from forge_operator.errors import InvalidSettings
 
 _TIMEOUT = 30.0  # seconds of one call; lists of many objects included
@@ -106,6 +106,10 @@ class Client:
         meta = {key: model["metadata"][key] for key in ("namespace", "name", "uid")}
         body = {"apiVersion": API_VERSION, "kind": MODEL.name, "metadata": meta, "status": dict(status)}
         return await self._apply(MODEL.path(meta["namespace"], meta["name"], "status"), body)
+
+    async def tell(self, event: Manifest) -> None:
+        """Create an event."""
+        await self.request("POST", EVENT.path(event["metadata"]["namespace"]), body=event)
 
     async def _apply(self, path: str, body: Manifest) -> Manifest:
         query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}

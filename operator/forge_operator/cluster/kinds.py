@@ -29,6 +29,7 @@ class Kind:
 
 MODEL: Final = Kind(KIND, GROUP, VERSION, PLURAL)
 POD: Final = Kind("Pod", "", "v1", "pods")
+EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 LEASE: Final = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 
 # What `children.desired` may return, by kind.

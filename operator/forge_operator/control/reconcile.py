@@ -12,7 +12,8 @@ from forge_operator.api.parse import Model, parse
 from forge_operator.api.v1alpha1 import SERVER, Manifest
 from forge_operator.children import desired
 from forge_operator.cluster.apply import Applier, Writer
-from forge_operator.cluster.errors import Conflict, Missing
+from forge_operator.cluster.errors import ClusterError, Conflict, Missing
+from forge_operator.cluster.events import event
 from forge_operator.cluster.kinds import MODEL
 from forge_operator.cluster.prune import Remover, prune
 from forge_operator.cluster.reports import ReportUnavailable
@@ -21,6 +22,7 @@ from forge_operator.control.metrics import Metrics
 from forge_operator.errors import ChildDeclined, InvalidSpec, NameConflict, NotYet
 from forge_operator.settings import Settings
 from forge_operator.status.conditions import judge, refused
+from forge_operator.status.news import news
 from forge_operator.status.observed import Observed, Report, is_ready, uid
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class Cluster(Writer, Remover, Protocol):
     """The part of the client that this needs."""
 
     async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest: ...
+
+    async def tell(self, event: Manifest) -> None: ...
 
 
 class PodReports(Protocol):
@@ -158,6 +162,11 @@ class Reconciler:
             raise NotYet(str(error)) from error
         self._metrics.writes.labels(verb="apply", kind=f"{MODEL.name}/status").inc()
         self._cache.put(MODEL.name, written)
+        for each in news(body.get("status") or {}, status):
+            try:
+                await self._client.tell(event(body, each.kind, each.reason, each.message, self._now()))
+            except ClusterError as error:  # the status has it all; an event is for who looks at the right time
+                logger.warning("no event for %s: %s", body["metadata"]["name"], error)
 
 
 def _restarts(pod: Manifest) -> int:

@@ -205,3 +205,26 @@ async def test_a_model_that_is_served_gives_way_to_nobody() -> None:
     bench.gives_way = True
     await bench.reconcile()
     assert bench.place("Deployment") in bench.cluster.objects
+
+
+async def test_each_step_is_an_event_and_a_look_that_finds_nothing_new_is_none() -> None:
+    bench = Bench()
+    await bench.reconcile()
+    bench.a_ready_pod()
+    await bench.reconcile()
+    await bench.reconcile()
+    told = [(each["type"], each["reason"], each["regarding"]["name"]) for each in bench.cluster.events]
+    assert told == [("Normal", "Creating", "hbb-expert"), ("Normal", "Serving", "hbb-expert")]
+
+
+async def test_an_event_that_is_declined_does_not_keep_the_status_back(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(verb: str, place: Id) -> Unavailable | None:
+        return Unavailable("no more events") if place.kind == "Event" else None
+
+    bench.cluster.refuse = refuse
+    bench.cluster.edit(bench.place("ScientificModel"), lambda m: m["spec"].update(replicas=0) or bump(m))
+    await bench.reconcile()
+    assert bench.condition() == ("False", "ScaledToZero")
+    assert "no more events" in caplog.text
