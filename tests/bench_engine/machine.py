@@ -19,5 +19,7 @@ NF4 = "in four bits" if _PLAN == "nf4" else f"dequantised to {DTYPE}, the plan f
 def described() -> str:
     """Its size and kind, never its name."""
     features = Path("/proc/cpuinfo").read_text()
-    best = next((name for name in ("AVX512_BF16", "AVX512F", "AVX2") if name.lower() in features), "none of AVX")
+    best = next(
+        (name for name in ("AMX_BF16", "AVX512_BF16", "AVX512F", "AVX2") if name.lower() in features), "none of AVX"
+    )
     return f"{os.cpu_count()} cores of a CPU with {best}"
