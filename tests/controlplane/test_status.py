@@ -30,7 +30,7 @@ def test_each_step_of_the_way_is_an_event(lab: Lab, admin: AdminPort) -> None:
     said_so: list[tuple[str, str]] = []
 
     def told() -> bool:
-        found = lab.kube.request("GET", f"/apis/events.k8s.io/v1/namespaces/{lab.namespace}/events")["items"]
+        found = lab.kube.request("GET", f"/apis/events.k8s.io/v1/namespaces/{lab.namespace}/events").json()["items"]
         about = [each for each in found if each["regarding"]["kind"] == "ScientificModel"]
         said_so[:] = [(each["type"], each["reason"]) for each in sorted(about, key=lambda each: each["eventTime"])]
         return ("Warning", "InvalidSpec") in said_so

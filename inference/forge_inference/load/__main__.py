@@ -20,6 +20,8 @@ def main(words: list[str]) -> int:
     options = parse(words, os.environ)
     if options.dry_run:
         return _rehearse(options)
+    # Jobs that a script starts in the background ignore it, and then nothing could end the first request.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run = asyncio.run(_measured(options))
     except ColdServer as error:

@@ -12,7 +12,7 @@ from forge_operator.api.parse import Model, parse
 from forge_operator.api.v1alpha1 import SERVER, Manifest
 from forge_operator.children import desired
 from forge_operator.cluster.apply import Applier, Writer
-from forge_operator.cluster.errors import ClusterError, Conflict, Missing
+from forge_operator.cluster.errors import ClusterError, Conflict, Missing, Terminating
 from forge_operator.cluster.events import event
 from forge_operator.cluster.kinds import MODEL
 from forge_operator.cluster.prune import Remover, prune
@@ -165,6 +165,8 @@ class Reconciler:
         for each in news(body.get("status") or {}, status):
             try:
                 await self._client.tell(event(body, each.kind, each.reason, each.message, self._now()))
+            except (Missing, Terminating):  # the namespace is on its way out, and the model with it
+                return
             except ClusterError as error:  # the status has it all; an event is for who looks at the right time
                 logger.warning("no event for %s: %s", body["metadata"]["name"], error)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.cluster.errors import ClusterError, Declined, Unavailable
+from forge_operator.cluster.errors import ClusterError, Declined, Terminating, Unavailable
 from forge_operator.cluster.kinds import CHILDREN
 from forge_operator.cluster.reports import ReportUnavailable
 from forge_operator.control.cache import Id
@@ -215,6 +215,14 @@ async def test_each_step_is_an_event_and_a_look_that_finds_nothing_new_is_none()
     await bench.reconcile()
     told = [(each["type"], each["reason"], each["regarding"]["name"]) for each in bench.cluster.events]
     assert told == [("Normal", "Creating", "hbb-expert"), ("Normal", "Serving", "hbb-expert")]
+
+
+async def test_a_namespace_on_its_way_out_is_no_trouble(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.cluster.refuse = lambda verb, place: Terminating("being terminated") if place.kind == "Event" else None
+    bench.cluster.edit(bench.place("ScientificModel"), lambda m: m["spec"].update(replicas=0) or bump(m))
+    await bench.reconcile()
+    assert bench.condition() == ("False", "ScaledToZero")
+    assert caplog.text == ""
 
 
 async def test_an_event_that_is_declined_does_not_keep_the_status_back(
