@@ -17,7 +17,7 @@ def event(model: Manifest, kind: str, reason: str, message: str, now: datetime) 
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
-        "metadata": {"generateName": f"{meta['name'][:_PREFIX]}.", "namespace": meta["namespace"]},
+        "metadata": {"generateName": f"{meta['name'][:_PREFIX].rstrip('.-')}-", "namespace": meta["namespace"]},
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": FIELD_MANAGER,
         "reportingInstance": FIELD_MANAGER,
