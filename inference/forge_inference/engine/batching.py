@@ -17,15 +17,7 @@ from forge_inference.checkpoint.errors import CheckpointError
 from forge_inference.engine import proof
 from forge_inference.engine.admission import prompt_of
 from forge_inference.engine.answer import Answer, Ear
-from forge_inference.engine.contract import (
-    CHECKPOINT,
-    Checkpoint,
-    Chunk,
-    Load,
-    Loaded,
-    Request,
-    Scored,
-)
+from forge_inference.engine.contract import CHECKPOINT, Checkpoint, Chunk, Load, Loaded, Request, Scored
 from forge_inference.engine.description import described, fetched
 from forge_inference.engine.errors import (
     EngineError,

@@ -21,7 +21,7 @@ from urllib3.util.connection import create_connection
 
 from forge_inference import __version__
 from forge_inference.sources.contract import Body
-from forge_inference.sources.errors import SourceError
+from forge_inference.sources.errors import SourceError, passes
 from forge_inference.sources.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def judge(response: BaseHTTPResponse, url: str, credentials: str) -> None:
         raise SourceError("SourceUnauthorized", f"{place} answers {status}. {credentials}")
     if status in (404, 410):
         raise SourceError("SourceNotFound", f"{place} does not exist ({status}). Correct the URI.")
-    if status in (408, 425, 429) or status >= 500:
+    if passes(status):
         raise SourceError(
             "SourceUnavailable",
             f"{place} answers {status}. It is tried again; if it stays so, ask who runs it.",

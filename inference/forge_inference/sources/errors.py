@@ -27,3 +27,8 @@ class SourceError(Exception):
         self.reason = reason
         self.passing = reason == "SourceUnavailable" if passing is None else passing
         self.retry_after = retry_after
+
+
+def passes(status: int) -> bool:
+    """Whether an HTTP status is of the moment, so that asking again may help."""
+    return status in (408, 425, 429) or status >= 500

@@ -15,7 +15,7 @@ from forge_inference.sources.addresses import Uri
 from forge_inference.sources.connections import Connections, body, judge, shown, wished
 from forge_inference.sources.contract import FACTS, Body, Entry, Listing
 from forge_inference.sources.credentials import Credentials
-from forge_inference.sources.errors import SourceError
+from forge_inference.sources.errors import SourceError, passes
 
 if TYPE_CHECKING:
     import httpx2
@@ -118,7 +118,7 @@ def _refusal(response: "httpx2.Response", what: str, credentials: Credentials) -
         return SourceError("SourceUnauthorized", f"{what}: {status}. {credentials.advice('HF_TOKEN')}")
     if status == 404:
         return SourceError("SourceNotFound", f"{what}: no such revision. Correct what follows the @.")
-    if status in (408, 425, 429) or status >= 500:
+    if passes(status):
         return SourceError(
             "SourceUnavailable",
             f"{what}: the hub answers {status}. It is tried again.",

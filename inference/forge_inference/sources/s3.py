@@ -14,7 +14,7 @@ from forge_inference.sources.addresses import Uri
 from forge_inference.sources.connections import Connections, body, failure
 from forge_inference.sources.contract import FACTS, MOST_FILES, Body, Entry, Listing
 from forge_inference.sources.credentials import Credentials
-from forge_inference.sources.errors import SourceError
+from forge_inference.sources.errors import SourceError, passes
 
 _AMAZON = "https://s3.amazonaws.com"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -128,6 +128,6 @@ class S3:
             )
         if (status in (301, 307, 400) and "Region" in code + str(error)) or code == "PermanentRedirect":
             return SourceError("SourceInvalid", f"{said} Add AWS_REGION, the bucket's region, to the Secret.")
-        if status in (408, 425, 429) or status >= 500:
+        if passes(status):
             return SourceError("SourceUnavailable", f"{said} It is tried again; if it stays so, ask who runs it.")
         return SourceError("SourceInvalid", f"{said} Correct the URI or the Secret.")

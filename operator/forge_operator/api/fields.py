@@ -13,6 +13,11 @@ ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=MESSAGE_LENGTH)]
 
 
+def fitting(message: str, most: int) -> str:
+    """Cut to `most` characters, the last of which then says so."""
+    return message if len(message) <= most else f"{message[: most - 1]}…"
+
+
 class Api(BaseModel):
     """Base of every type of the resource."""
 

@@ -170,7 +170,7 @@ def _mounted(spec: Spec) -> dict[str, Source]:
 
 def _folder(name: str, source: Source) -> str:
     if not source.is_mounted:
-        return f"{fetching.FETCHED}/{name}"
+        return fetching.folder(name)
     return f"/{name}/{source.path}" if source.path else f"/{name}"
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from forge_operator.api.fields import fitting
 from forge_operator.api.v1alpha1 import API_VERSION, Manifest
 from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.kinds import EVENT, MODEL
@@ -24,7 +25,7 @@ def event(model: Manifest, kind: str, reason: str, message: str, now: datetime) 
         "action": "Reconcile",
         "type": kind,
         "reason": reason,
-        "note": message if len(message) <= _NOTE else f"{message[: _NOTE - 1]}…",
+        "note": fitting(message, _NOTE),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": MODEL.name,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from forge_operator.api.fields import MESSAGE_LENGTH
+from forge_operator.api.fields import MESSAGE_LENGTH, fitting
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import URL_ANNOTATION, Manifest
 from forge_operator.errors import InvalidSpec, NameConflict, NotYet, SourceDenied
@@ -228,13 +228,9 @@ def _conditions(
                 "type": kind,
                 "status": verdict.truth,
                 "reason": str(verdict.reason),
-                "message": _fitting(verdict.message),
+                "message": fitting(verdict.message, MESSAGE_LENGTH),
                 "lastTransitionTime": old["lastTransitionTime"] if unchanged else present,
                 "observedGeneration": generation,
             }
         )
     return conditions
-
-
-def _fitting(message: str) -> str:
-    return message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
