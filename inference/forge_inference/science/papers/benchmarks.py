@@ -107,7 +107,9 @@ PhysioNet||signals
 PTB-XL||electrocardiograms
 """
 # Also words of the language, or of biology: believed only beside such a word.
-CUED = frozenset({"COCO", "DRIVE", "GLUE", "FEVER", "TAPE", "FLIP", "ENCODE", "BEIR", "CAMEO", "BLURB", "APTOS", "MNIST"})
+CUED = frozenset(
+    {"COCO", "DRIVE", "GLUE", "FEVER", "TAPE", "FLIP", "ENCODE", "BEIR", "CAMEO", "BLURB", "APTOS", "MNIST"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class Benchmark:
 
 
 _RESOURCES = frozenset({"cohort", "genomics", "variants", "single cells", "clinical records", "neuroimaging"})
+
 
 def _rows() -> dict[str, Benchmark]:
     found = {}

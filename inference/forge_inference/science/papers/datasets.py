@@ -48,11 +48,16 @@ _ACCESSIONS: tuple[tuple[str, Kind, re.Pattern[str]], ...] = (
     ("PRIDE", "repository_accession", re.compile(r"\bPXD\d{6}\b")),
     ("MetaboLights", "repository_accession", re.compile(r"\bMTBLS\d{1,6}\b")),
     ("GWAS Catalog", "repository_accession", re.compile(r"\bGCST\d{6,9}\b")),
-    ("PDB", "repository_accession", re.compile(r"(?<=\bPDB )\d[A-Z0-9]{3}\b|(?<=\bPDB ID )\d[A-Z0-9]{3}\b|(?<=\bPDB: )\d[A-Z0-9]{3}\b")),
+    ("PDB", "repository_accession", re.compile(
+        r"(?<=\bPDB )\d[A-Z0-9]{3}\b|(?<=\bPDB ID )\d[A-Z0-9]{3}\b|(?<=\bPDB: )\d[A-Z0-9]{3}\b"
+    )),
     ("Zenodo", "repository_accession", re.compile(r"\b10\.5281/zenodo\.\d{3,9}")),
     ("Dryad", "repository_accession", re.compile(r"\b10\.5061/dryad\.[\w.]{2,20}\w")),
     ("figshare", "repository_accession", re.compile(r"\b10\.6084/m9\.figshare\.\d{3,9}")),
-    ("OSF", "repository_accession", re.compile(r"\b10\.17605/OSF\.IO/\w{3,8}|\bosf\.io/[a-z0-9]{5}\b", re.IGNORECASE)),
+    ("OSF", "repository_accession", re.compile(
+        r"\b10\.17605/OSF\.IO/\w{3,8}|\bosf\.io/[a-z0-9]{5}\b",
+        re.IGNORECASE,
+    )),
     ("GitHub", "repository", re.compile(r"\bhttps?://(?:www\.)?github\.com/[\w.-]{1,60}/[\w.-]{0,60}\w")),
     ("GitLab", "repository", re.compile(r"\bhttps?://(?:www\.)?gitlab\.com/[\w./-]{1,120}\w")),
     ("Hugging Face", "repository", re.compile(r"\bhttps?://huggingface\.co/[\w./-]{1,120}\w")),
@@ -61,14 +66,19 @@ _ACCESSIONS: tuple[tuple[str, Kind, re.Pattern[str]], ...] = (
     ("PROSPERO", "registry", re.compile(r"\bCRD42\d{6,9}\b")),
 )  # fmt: skip
 _WORD = re.compile(r"(?<![\w-])[A-Za-z0-9][\w'/.+-]{0,30}")
-_CUE = re.compile(r"\b(?:data ?sets?|benchmarks?|corpus|corpora|challenge|leaderboard|test sets?|evaluat\w{1,4})\b", re.IGNORECASE)
+_CUE = re.compile(
+    r"\b(?:data ?sets?|benchmarks?|corpus|corpora|challenge|leaderboard|test sets?|evaluat\w{1,4})\b", re.IGNORECASE
+)
 _RELEASES = re.compile(
-    r"\b(?:deposit|releas|upload|made (?:publicly )?available|(?:is|are|be) (?:publicly |freely )?available|(?:is|are) at\b|under accession)",
+    r"\b(?:deposit|releas|upload|made (?:publicly )?available|(?:is|are|be) (?:publicly |freely )?available|(?:is"
+    r"|are) at\b|under accession)",
     re.IGNORECASE,
 )
 _USES = re.compile(
-    r"\b(?:we|were|was|is|are) (?:\w{1,12} ){0,2}?(?:use|used|using|evaluate|evaluated|trained|tested|downloaded|obtained|fine-tuned)\b"
-    r"|\bevaluat|\b(?:training|fine-tun|test)\w{0,3} (?:on|sets?)\b|\bdownloaded from\b|\b(?:achiev|reach|obtain|attain|improv|drop)\w{0,4}\b",
+    r"\b(?:we|were|was|is|are) (?:\w{1,12} ){0,2}?(?:use|used|using|evaluate|evaluated|trained|tested|downloaded"
+    r"|obtained|fine-tuned)\b"
+    r"|\bevaluat|\b(?:training|fine-tun|test)\w{0,3} (?:on|sets?)\b|\bdownloaded from\b|\b(?:achiev|reach|obtain"
+    r"|attain|improv|drop)\w{0,4}\b",
     re.IGNORECASE,
 )
 _NOT_USED = re.compile(r"\b(?:do|did|does) not use\b|\bnot used\b", re.IGNORECASE)
@@ -126,7 +136,9 @@ def _at(each: Named, start: int) -> Named:
 def _role(sentence: Sentence, each: Named) -> Role:
     if each.kind == "registry":
         return "mentioned"
-    if each.kind not in _LEXICAL and (_RELEASES.search(sentence.text) or sentence.kind in {"data_availability", "code_availability"}):
+    if each.kind not in _LEXICAL and (
+        _RELEASES.search(sentence.text) or sentence.kind in {"data_availability", "code_availability"}
+    ):
         return "released"
     if sentence.kind in {"methods", "results", "abstract", "unknown", "body"} and not _NOT_USED.search(sentence.text):
         return "used" if _USES.search(sentence.text) else "mentioned"

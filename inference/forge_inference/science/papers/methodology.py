@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forge_inference.science.papers.criteria import NUMBER_WORDS, TESTS, TOOLS
 from forge_inference.science.papers.paper import Paper
+from forge_inference.science.papers.words import NUMBER_WORDS, TESTS, TOOLS
 from forge_inference.science.text.document import Span
 
 _ORGANISMS = {
     10090: ("Mus musculus", re.compile(r"\b(?:mice|mouse|murine|C57BL/6\w{0,2}|BALB/c)\b", re.IGNORECASE)),
     10116: ("Rattus norvegicus", re.compile(r"\b(?:rats?|Sprague[- ]Dawley|Long[- ]Evans|Wistar)\b", re.IGNORECASE)),
-    9606: ("Homo sapiens", re.compile(r"\b(?:patients|participants|volunteers|humans?|women|men|adults|children)\b", re.IGNORECASE)),
+    9606: (
+        "Homo sapiens",
+        re.compile(r"\b(?:patients|participants|volunteers|humans?|women|men|adults|children)\b", re.IGNORECASE),
+    ),
     7955: ("Danio rerio", re.compile(r"\bzebrafish\b", re.IGNORECASE)),
     7227: ("Drosophila melanogaster", re.compile(r"\b(?:Drosophila|fruit fl(?:y|ies))\b", re.IGNORECASE)),
     6239: ("Caenorhabditis elegans", re.compile(r"\bC(?:\.|aenorhabditis) elegans\b")),
@@ -20,12 +23,14 @@ _ORGANISMS = {
     3702: ("Arabidopsis thaliana", re.compile(r"\bArabidopsis\b")),
 }
 _SAMPLE = re.compile(
-    rf"\bn ?= ?[\d,]{{1,12}}\b|\b(?:\d[\d,]{{0,11}}|{NUMBER_WORDS}) (?:[\w-]{{1,14}} ){{0,2}}(?:participants|patients|women|men|mice|rats"
+    rf"\bn ?= ?[\d,]{{1,12}}\b|\b(?:\d[\d,]{{0,11}}|{NUMBER_WORDS}) (?:[\w-]{{1,14}} ){{0,2}}(?:participants"
+    rf"|patients|women|men|mice|rats"
     r"|animals|adults|children|adolescents|volunteers|individuals|residents|trials|studies)\b",
     re.IGNORECASE,
 )
 _SOFTWARE = re.compile(
-    rf"\b(?P<name>{TOOLS}),? (?:\([^)]{{1,40}}\) ?)?(?:software |package )?(?:version |v\.? ?|release )?(?P<version>R20\d\d[ab]?|\d{{1,4}}(?:\.\d{{1,4}}){{0,3}})"
+    rf"\b(?P<name>{TOOLS}),? (?:\([^)]{{1,40}}\) ?)?(?:software |package )?(?:version |v\.? ?"
+    rf"|release )?(?P<version>R20\d\d[ab]?|\d{{1,4}}(?:\.\d{{1,4}}){{0,3}})"
 )
 _TEST = re.compile(TESTS, re.IGNORECASE)
 _MOST = 50  # of each kind

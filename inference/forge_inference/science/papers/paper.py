@@ -1,6 +1,5 @@
 """A paper as rules read it: sentences with numbers and sections, and tables apart from them."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +12,14 @@ from forge_inference.science.text.headings import Kind
 from forge_inference.science.text.sections import Section, sections
 from forge_inference.science.text.sentences import sentences
 
-_ROW = re.compile(r"^ *\|?[^|\n]{0,400}(?:\|[^|\n]{0,400}){2,40}$|^[^\t\n]{0,400}(?:\t[^\t\n]{0,400}){1,40}$", re.MULTILINE)
+_LONGEST = 2000  # characters of a sentence that rules look at; what is longer is no prose
 _HEADING = 80  # characters of a line that may be one
 _PARTED: set[Kind] = {"intro", "methods", "results", "discussion"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence; `text` is its folded copy, to match against."""
+    """A sentence; `text` is a folded copy of its beginning, to match against."""
 
     number: int
     span: Span
@@ -60,7 +59,10 @@ class Paper:
             for each in sentences(section.span.of(self.text))
             if not self.in_table(span := each.shifted(section.span.start)) and not self._heads(span)
         ]
-        return [Sentence(i, span, span.of(self.folded), self.kind_at(span.start)) for i, span in enumerate(found)]
+        return [
+            Sentence(i, span, self.folded[span.start : min(span.end, span.start + _LONGEST)], self.kind_at(span.start))
+            for i, span in enumerate(found)
+        ]
 
     def _heads(self, span: Span) -> bool:
         """Whether it is the heading of a part: a short line of its own that no stop ends."""
@@ -101,14 +103,14 @@ def _kinds(found: list[Section]) -> Iterator[Kind]:
 
 
 def _tables(text: str) -> Iterator[Span]:
-    """Runs of lines that are rows."""
-    last: Span | None = None
-    for row in _ROW.finditer(text):
-        if last is not None and not text[last.end : row.start()].strip() and row.start() - last.end <= 2:
-            last = Span(last.start, row.end())
-            continue
-        if last is not None:
-            yield last
-        last = Span(*row.span())
-    if last is not None:
-        yield last
+    """Runs of lines that are rows: with two bars or a tab."""
+    begun, start = -1, 0
+    for line in text.split("\n"):
+        if "\t" in line or line.count("|") > 1:
+            begun = start if begun < 0 else begun
+        elif begun >= 0:
+            yield Span(begun, start - 1)
+            begun = -1
+        start += len(line) + 1
+    if begun >= 0:
+        yield Span(begun, len(text))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from forge_inference.science.papers.criteria import CRITERIA, Criterion, Trait
+from forge_inference.science.papers.criteria import CRITERIA
+from forge_inference.science.papers.criterion import Criterion, Trait
 from forge_inference.science.papers.paper import Paper, Sentence
 from forge_inference.science.papers.study import Because, traits
 from forge_inference.science.text.document import Span
@@ -58,7 +59,9 @@ def reported(paper: Paper) -> Report:
 
 
 def _not_assessable(paper: Paper) -> str | None:
-    methods = sum(section.span.end - section.span.start for section in paper.sections if paper.kind_of(section) == "methods")
+    methods = sum(
+        section.span.end - section.span.start for section in paper.sections if paper.kind_of(section) == "methods"
+    )
     if methods < _METHODS or len(paper.text) < _WHOLE:
         return "no methods section was found: an abstract, or a part of a paper, cannot be said to leave things out"
     return None
@@ -86,9 +89,7 @@ def _places(paper: Paper, criterion: Criterion) -> tuple[Span | None, Span | Non
             continue
         if criterion.denied is not None and criterion.denied.search(sentence.text):
             denied.append(sentence)
-        elif criterion.cue.search(sentence.text):
-            said.append(sentence)
-        elif sentence.kind == criterion.headed and len(sentence.text) > 1:
+        elif criterion.found_in(sentence.text) or (sentence.kind == criterion.headed and len(sentence.text) > 1):
             said.append(sentence)
     return _best(criterion, said), _best(criterion, denied)
 

@@ -1,4 +1,4 @@
-"""Reported results as rows: system, benchmark, metric, value. From tables first, then from sentences that say all of it.
+"""Reported results as rows: system, benchmark, metric, value. From tables, then from sentences that say all of it.
 
 Precision before completeness: what cannot be tied to both a metric and a benchmark of the lexicon is left out, and what
 no such metric can be is told apart, with the reason.
@@ -49,7 +49,10 @@ _MARKS = re.compile(r"[*_†‡§]+|\((?:ours|proposed|this work|this study)\)",
 _VALUE = r"(?P<value>[-+]?\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})"
 _AFTER = re.compile(rf"[^\d.,;%]{{0,50}}?(?:\bof|\bto|\bwas|\bis|=|:) ?{_VALUE}(?![\d.]*\d)")
 _BEFORE = re.compile(rf"(?<![\d.,]){_VALUE} ?%? $")
-_SUBJECT = re.compile(r"(?P<name>[A-Z][\w+-]{1,30}(?: [A-Z0-9][\w+-]{0,20}){0,2}),? (?:\w{1,12}ly )?(?:reach|achiev|obtain|attain|scor|improv|get|yield)")
+_SUBJECT = re.compile(
+    r"(?P<name>[A-Z][\w+-]{1,30}(?: [A-Z0-9][\w+-]{0,20}){0,2}),? (?:\w{1,12}ly )?(?:reach|achiev|obtain|attain"
+    r"|scor|improv|get|yield)"
+)
 _DIFFERENCE = re.compile(r" ?%? ?(?:percentage )?(?:points?|pp)\b| (?:above|below|higher|lower|better|worse)\b")
 
 
@@ -147,10 +150,14 @@ def _said(sentence: Sentence, places: list[Named]) -> Iterator[Result]:
     masked = sentence.text  # digits in the name of a benchmark are no values
     for each in places:
         masked = masked[: each.span.start] + "x" * (each.span.end - each.span.start) + masked[each.span.end :]
-    subject = next((found["name"] for found in _SUBJECT.finditer(sentence.text) if not NAMED.match(found["name"])), None)
+    subject = next(
+        (found["name"] for found in _SUBJECT.finditer(sentence.text) if not NAMED.match(found["name"])), None
+    )
     for metric in NAMED.finditer(masked):
         name = str(metric.lastgroup)
-        found = _BEFORE.search(masked, max(0, metric.start() - 14), metric.start()) or _AFTER.match(masked, metric.end())
+        found = _BEFORE.search(masked, max(0, metric.start() - 14), metric.start()) or _AFTER.match(
+            masked, metric.end()
+        )
         if found is None or _DIFFERENCE.match(masked, found.end("value")):
             continue
         span = Span(*found.span("value"))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from forge_inference.science.papers.criteria import Trait
+from forge_inference.science.papers.criterion import Trait
 from forge_inference.science.papers.paper import Paper, Sentence
 from forge_inference.science.text.document import Span
 
@@ -24,7 +24,13 @@ def _re(pattern: str) -> re.Pattern[str]:
 
 # Each: how often it must be said in the methods before it is believed.
 _SAID: dict[Trait, tuple[int, re.Pattern[str]]] = {
-    "animal": (2, _re(r"\b(?:mice|mouse|rats?|zebrafish|rabbits?|piglets?|pigs|macaques?|hamsters?|guinea pigs|ferrets?|marmosets?)\b")),
+    "animal": (
+        2,
+        _re(
+            r"\b(?:mice|mouse|rats?|zebrafish|rabbits?|piglets?|pigs|macaques?|hamsters?|guinea pigs|ferrets?"
+            r"|marmosets?)\b"
+        ),
+    ),
     "human": (
         2,
         _re(
@@ -35,19 +41,29 @@ _SAID: dict[Trait, tuple[int, re.Pattern[str]]] = {
     "cells": (
         2,
         _re(
-            r"\bcell lines?\b|\bATCC\b|\bcells (?:\([^)]{1,40}\) )?were (?:grown|cultured|obtained|maintained|seeded|plated|incubated|transfected|used)"
+            r"\bcell lines?\b|\bATCC\b|\bcells (?:\([^)]{1,40}\) )?were (?:grown|cultured|obtained|maintained"
+            r"|seeded|plated|incubated|transfected|used)"
             r"|\bRPMI\b|\bDMEM\b|\bfetal (?:bovine|calf) serum|\bFBS\b|\bHEK ?293T?\b|\bHeLa\b|\bcell culture\b"
         ),
     ),
-    "omics": (2, _re(r"\bgenome-wide\b|\bRNA-?seq\b|\bproteom|\bGWAS\b|\bsingle-cell\b|\btranscriptom|\bmetabolom|\bmicroarray")),
+    "omics": (
+        2,
+        _re(r"\bgenome-wide\b|\bRNA-?seq\b|\bproteom|\bGWAS\b|\bsingle-cell\b|\btranscriptom|\bmetabolom|\bmicroarray"),
+    ),
 }
 _COMPUTATIONAL = _re(
-    r"\bneural network|\bfine-tun|\bpre-?train|\bbenchmark|\blearning rate\b|\bepochs\b|\bGPUs?\b|\bdeep learning\b|\blanguage models?\b"
+    r"\bneural network|\bfine-tun|\bpre-?train|\bbenchmark|\blearning rate\b|\bepochs\b|\bGPUs?\b"
+    r"|\bdeep learning\b|\blanguage models?\b"
     r"|\bbatch size\b|\bencoders?\b|\btest sets?\b"
 )
 _REVIEW = _re(r"\bsystematic review|\bmeta-analysis\b|\bPRISMA\b|\bwe searched\b|\bPROSPERO\b|\bscoping review")
-_TRIAL = _re(r"\b(?:randomi[sz]ed|controlled|clinical|parallel-group|crossover|pilot)[ ,-]+(?:[\w-]{1,16}[ ,]+){0,5}trial\b")
-_COHORT = _re(r"\bcohort\b|\bretrospective(?:ly)?\b|\bprospective(?:ly)?\b|\bcross-sectional\b|\bcase-control\b|\bregistry\b|\bgenome-wide association")
+_TRIAL = _re(
+    r"\b(?:randomi[sz]ed|controlled|clinical|parallel-group|crossover|pilot)[ ,-]+(?:[\w-]{1,16}[ ,]+){0,5}trial\b"
+)
+_COHORT = _re(
+    r"\bcohort\b|\bretrospective(?:ly)?\b|\bprospective(?:ly)?\b|\bcross-sectional\b|\bcase-control\b|\bregistry\b"
+    r"|\bgenome-wide association"
+)
 _P_VALUE = _re(r"\bp ?[=<>] ?0?\.\d")
 
 
@@ -79,7 +95,7 @@ def _often(words: re.Pattern[str], sentences: list[Sentence], times: int) -> Spa
     """Where it is said first, if it is said so often."""
     first, count = None, 0
     for sentence in sentences:
-        for found in words.finditer(sentence.text):
+        if times_here := sum(1 for _ in words.finditer(sentence.text)):
             first = first or sentence.span
-            count += 1
+            count += times_here
     return first if count >= times else None
