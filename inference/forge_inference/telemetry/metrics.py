@@ -34,6 +34,9 @@ class Metrics:
         )
         self._tokens = Counter("forge_tokens_total", "Tokens read and written.", ("kind",), registry=self.registry)
         self._refusals = Counter("forge_refusals_total", "Prompts refused.", ("cause",), registry=self.registry)
+        self._statements = Counter(
+            "forge_paper_statements_total", "What a model said of papers.", ("outcome",), registry=self.registry
+        )
         self._times = {
             kind: Histogram(f"forge_{kind}_seconds", text, buckets=buckets, registry=self.registry)
             for kind, text, buckets in (
@@ -59,6 +62,12 @@ class Metrics:
         """Tokens of one prompt and its answer."""
         self._tokens.labels("prompt").inc(prompt)
         self._tokens.labels("completion").inc(completion)
+
+    def read_paper(self, kept: int, dropped: list[str]) -> None:
+        """What a model said of a paper: what was kept, and for each of the rest why it was not."""
+        self._statements.labels("kept").inc(kept)
+        for reason in dropped:
+            self._statements.labels(reason).inc()
 
     async def timed(self, answer: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         """The same chunks; what they took is counted, and why there are none."""

@@ -12,7 +12,7 @@ from forge_inference import __version__
 from forge_inference.engine.contract import Exchangeable
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, loading, tokens
+from forge_inference.web import adapters, chat, completions, errors, generate, loading, papers, tokens
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -56,6 +56,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     errors.install(app)
     models = Models(parts.engine)
     app.include_router(generate.router(parts.engine, parts.metrics, models))
+    app.include_router(papers.router(parts.engine, parts.metrics, models))
     app.include_router(completions.router(parts.engine, parts.metrics, models))
     app.include_router(chat.router(parts.engine, parts.metrics, models))
     app.include_router(tokens.router(parts.engine, models))
