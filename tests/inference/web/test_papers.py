@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -25,7 +27,13 @@ class CountingEngine(ScriptedEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.most = 0  # tokens of the longest prompt with its answer
+        self.begun = asyncio.Semaphore(0)  # released for each prompt
+
+    async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        self.begun.release()
+        async with aclosing(super().generate(request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def tokenize(self, request: Request) -> list[int]:
         assert isinstance(request.prompt, str)
@@ -194,12 +202,13 @@ async def test_an_engine_that_fails_is_no_empty_result(api: httpx.AsyncClient, e
 
 
 async def test_a_client_that_leaves_frees_the_engine(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
+    assert isinstance(engine, CountingEngine)
     engine.script = None
     task = asyncio.create_task(api.post(ANALYZE, json={"text": MOUSE, "max_new_tokens": 100}))
     async with asyncio.timeout(5):
-        while not engine.requests:
-            await asyncio.sleep(0.01)
-    assert len(engine.requests) == 2, "no more of one paper at once"
+        for _ in range(2):
+            await engine.begun.acquire()
+    assert engine.begun.locked(), "no more of one paper at once"
     task.cancel()
     async with asyncio.timeout(2):
         await engine.closed.wait()
