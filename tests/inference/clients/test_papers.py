@@ -99,7 +99,8 @@ def test_forty_pages_keep_to_the_context_and_leave_room_for_others(reader: Serve
 def test_a_reader_who_leaves_gives_the_engine_back_within_two_seconds(reader: Served) -> None:
     body = {"text": _forty_pages(), "max_new_tokens": 1024, "max_model_calls": 256, "stream": True}
     with httpx.stream("POST", f"{reader.url}{PATH}", json=body, timeout=120) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # kept: without it the client would hang up here
+        assert next(lines)
         until(lambda: _waiting_and_running(reader) > 0, limit=60, what="the model to be asked")
     until(lambda: _waiting_and_running(reader) == 0, limit=2, what="the engine to be free")
 

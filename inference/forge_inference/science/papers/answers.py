@@ -11,7 +11,10 @@ from forge_inference.science.text.document import Span
 from forge_inference.science.text.sentences import sentences
 
 Kind = Literal["finding", "method", "limitation", "summary"]
-_LINE = re.compile(r"\W{0,6}(?P<kind>FINDING|METHOD|LIMITATION)S?\W{1,6}(?P<said>\S.{0,4000})", re.IGNORECASE)
+_LINE = re.compile(
+    r"\W{0,6}(?:\d{1,3}\W{1,3})?(?P<kind>FINDING|METHOD|LIMITATION)S?[\s:|*.)–-]{1,6}(?P<said>\S.{0,4000})",
+    re.IGNORECASE,
+)
 _NUMBERS = re.compile(r"\bS(\d{1,6})\b")
 _MARKS = re.compile(r"\s*[\[(|]?\s*\bS\d{1,6}\b(?:\s?[,;&–-]?\s?(?:and )?S\d{1,6}\b){0,40}\s*[\])|]?")
 _QUOTED = re.compile(r"[\"“]([^\"”]{1,1000})[\"”]")
