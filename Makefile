@@ -55,6 +55,7 @@ bench-gpu: setup ## measure the engine on a GPU, for docs/benchmarks.md; says so
 
 bench-science: setup ## measure how well texts are read, for docs/benchmarks.md
 	$(RUN)/python -m tests.bench_science
+	$(RUN)/python -m tests.science.papers
 
 control-plane: setup ## a real API server without containers; writes .cluster/control-plane.kubeconfig
 	$(RUN)/python -m tests.harness control-plane
