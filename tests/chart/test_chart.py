@@ -113,6 +113,9 @@ def test_permissions_are_those_that_the_code_uses() -> None:
     reads = {"get", "list", "watch"}
     assert granted == {
         **{(kind.group, kind.plural): writes for kind in kinds.CHILDREN.values()},
+        # Of a backend that is not chosen: what is left of it is found and removed.
+        (kinds.SCALED_OBJECT.group, kinds.SCALED_OBJECT.plural): reads | {"delete"},
+        ("apps", "deployments/scale"): {"patch"},
         ("", kinds.POD.plural): reads,
         (kinds.EVENT.group, kinds.EVENT.plural): {"create"},
         (kinds.MODEL.group, kinds.MODEL.plural): reads,
@@ -120,6 +123,18 @@ def test_permissions_are_those_that_the_code_uses() -> None:
         (kinds.MODEL.group, f"{kinds.MODEL.plural}/finalizers"): {"update"},
         ("apiextensions.k8s.io", "customresourcedefinitions"): {"get"},
     }
+
+
+@pytest.mark.parametrize(
+    ("backend", "makes"),
+    [("hpa", {"horizontalpodautoscalers"}), ("keda", {"scaledobjects"}), ("none", set())],
+)
+def test_only_autoscalers_of_the_chosen_backend_may_be_made(backend: str, makes: set[str]) -> None:
+    things = rendered("forge-system", f"autoscaling.backend={backend}")
+    rules = [rule for thing in things if thing["kind"] == "ClusterRole" for rule in thing["rules"]]
+    scaling = [rule for rule in rules if rule["apiGroups"][0] in ("autoscaling", "keda.sh")]
+    assert {name for rule in scaling if "create" in rule["verbs"] for name in rule["resources"]} == makes
+    assert all("delete" in rule["verbs"] for rule in scaling)
 
 
 @every_set
@@ -195,6 +210,8 @@ def test_the_settings_take_effect_when_they_change() -> None:
         ("sources.schemes={pvc,ftp}", "sources/schemes/1"),
         ("sources.timeoutSeconds=5", "timeoutSeconds"),
         ("sources.host=huggingface.co", "host"),
+        ("autoscaling.backend=vpa", "autoscaling/backend"),
+        ("autoscaling.prometheusAddress=prometheus:9090", "prometheusAddress"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(change: str, words: str) -> None:
@@ -246,6 +263,8 @@ def _other(schema: Manifest, default: Any) -> Any:
         return "nvidia-gpu"  # the default profile must be one of those that are defined
     if schema["type"] == "boolean":
         return not default
+    if "https?" in schema.get("pattern", ""):
+        return "https://other.example"
     if schema["type"] == "array":
         item = schema.get("items", {})
         return item.get("enum", [7 if item.get("type") == "integer" else "other"])[-1:]

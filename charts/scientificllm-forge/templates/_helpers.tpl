@@ -8,6 +8,11 @@
 {{- end -}}
 {{- end }}
 
+{{/* The name of all that belongs to the metrics server. */}}
+{{- define "forge.metricsName" -}}
+{{- printf "%s-metrics-api" (include "forge.name" . | trunc 51 | trimSuffix "-") -}}
+{{- end }}
+
 {{/* The name of everything without a namespace: two releases must not share it. */}}
 {{- define "forge.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "forge.name" .) -}}
@@ -73,6 +78,10 @@ seccompProfile:
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# Of a model that an autoscaler has: from 0 to its first pods, which no HorizontalPodAutoscaler does.
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
@@ -82,6 +91,13 @@ seccompProfile:
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Those of a backend that was chosen before are removed.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, {{ if eq .Values.autoscaling.backend "hpa" }}create, patch, {{ end }}delete]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, {{ if eq .Values.autoscaling.backend "keda" }}create, patch, {{ end }}delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]

@@ -14,12 +14,13 @@ from kubernetes.aio.client import ApiClient, Configuration
 from forge_operator.api.v1alpha1 import API_VERSION, Manifest
 from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.errors import Missing, Unavailable, from_answer
-from forge_operator.cluster.kinds import CHILDREN, EVENT, MODEL, Kind
+from forge_operator.cluster.kinds import CHILDREN, DEPLOYMENT, EVENT, MODEL, Kind
 from forge_operator.errors import InvalidSettings
 
 _TIMEOUT = 30.0  # seconds of one call; lists of many objects included
 _PAGE = 100  # objects of one answer
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONNECTIONS = 64
@@ -94,12 +95,24 @@ class Client:
                 return
             query = {**query, "continue": token}
 
-    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest:
-        """Server-side apply to the object that has this uid, or where there is none of this name. Else Conflict."""
+    async def apply(
+        self, manifest: Manifest, uid: str | None = None, *, manager: str = FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
+        """Server-side apply to the object that has this uid, or where there is none of this name. Else Conflict.
+
+        Without `force` it is a Conflict too when another manager holds a field with another value.
+        """
         meta = manifest["metadata"]
         guard = {"uid": uid} if uid else {"resourceVersion": _NEVER}
         body = {**manifest, "metadata": {**meta, **guard}}
-        return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body)
+        return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body, manager, force)
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        """Set the number of a Deployment's pods, if it is still as it was seen. Else Conflict."""
+        meta = deployment["metadata"]
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "spec": {"replicas": replicas}}
+        path = DEPLOYMENT.path(meta["namespace"], meta["name"], "scale")
+        await self.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, content=_MERGE)
 
     async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest:
         """Write the status of this very model; one of the same name that came later is a Conflict."""
@@ -111,8 +124,8 @@ class Client:
         """Create an event."""
         await self.request("POST", EVENT.path(event["metadata"]["namespace"]), body=event)
 
-    async def _apply(self, path: str, body: Manifest) -> Manifest:
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+    async def _apply(self, path: str, body: Manifest, manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self.request("PATCH", path, query, body, content=_APPLY)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
