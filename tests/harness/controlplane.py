@@ -85,6 +85,8 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
         for argument in ("kube-api-qps=500", "kube-api-burst=1000"):
             for program in ("kube-controller-manager", "kube-scheduler"):
                 command += ["--extra-args", f"{program}={argument}"]
+        # Autoscalers are looked at every 15 seconds: tests would wait for little else.
+        command += ["--extra-args", "kube-controller-manager=horizontal-pod-autoscaler-sync-period=2s"]
         for program, path in binaries.items():
             command += [_PROGRAMS[program], path]
         # Go's collector at its default takes a quarter of the two cores when many objects are written.

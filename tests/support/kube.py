@@ -29,6 +29,8 @@ _PLACES = {
     "Job": ("apis/batch/v1", "jobs"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles"),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
@@ -44,7 +46,7 @@ _PLACES = {
     "PersistentVolume": ("api/v1", "persistentvolumes"),
     "PersistentVolumeClaim": ("api/v1", "persistentvolumeclaims"),
 }
-# What a ScientificModel has, in the order in which the operator applies it.
+# What a ScientificModel that nobody scales has, in the order in which the operator applies it.
 CHILDREN = ("ServiceAccount", "NetworkPolicy", "Service", "Deployment", "PodDisruptionBudget")
 
 

@@ -115,7 +115,7 @@ def _works(model: Model, wish: Autoscaling, _: Observed, scaler: Autoscaler) -> 
     return Verdict(
         "True",
         Reason.SCALING,
-        f"{kinds} decides between {wish.min_replicas} and {wish.max_replicas} pods."
+        f"Between {wish.min_replicas} and {wish.max_replicas} pods, by {kinds}."
         + (" The load asks for more than maxReplicas." if more else ""),
     )
 

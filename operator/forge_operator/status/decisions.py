@@ -62,12 +62,13 @@ def decisions(
         return None
     before: Mapping[str, Any] = previous.get("autoscaling") or {}
     values, chosen = seen(model, scaler), wish.chosen(model.spec.serving.max_concurrency)
-    desired, had = observed.wanted(), before.get("desiredReplicas")
-    decided = had is not None and had != desired
+    desired = observed.wanted()
+    had: int = before.get("desiredReplicas", desired)
+    decision = _sentence(had, desired, wish, chosen, values) if had != desired else None
     answer, was = _answer(conditions), _answer(previous.get("conditions") or [])
     told = {key: before[key] for key in ("lastDecision", "lastDecisionTime") if key in before}
-    if decided:
-        told = {"lastDecision": _sentence(had, desired, wish, chosen, values), "lastDecisionTime": stamp(now)}
+    if decision:
+        told = {"lastDecision": decision, "lastDecisionTime": stamp(now)}
     return {
         "currentReplicas": int(observed.deployment.get("status", {}).get("replicas") or 0),
         "desiredReplicas": desired,
@@ -75,7 +76,7 @@ def decisions(
             chosen,
             values,
             before.get("metrics") or [],
-            is_news=decided or answer != was,
+            is_news=decision is not None or answer != was,
             is_lost=was[:1] == ("True",) and answer[:1] != ("True",),
             now=now,
         ),
