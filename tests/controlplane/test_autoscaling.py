@@ -20,10 +20,10 @@ BLIND = ("AutoscalingActive", "Unknown", "MetricsMissing")
 LOOKS = 6.0  # seconds, in which the controller of these tests looks three times
 
 
-def _replicas(lab: Lab) -> int:
+def _replicas(lab: Lab) -> int | None:
+    """What the Deployment asks for; None while there is none."""
     deployment = lab.child("Deployment")
-    assert deployment
-    return int(deployment["spec"]["replicas"])
+    return int(deployment["spec"]["replicas"]) if deployment else None
 
 
 def _becomes(lab: Lab, number: int) -> None:

@@ -87,19 +87,17 @@ class FakeCluster:
 
     def _keep_replicas(self, place: Id, new: Manifest, manifest: Manifest, manager: str, *, force: bool) -> None:
         """The one field that passes from us to others: whoever sends it holds it, and with the last one it goes."""
-        now = self.objects.get(place, {}).get("spec", {}).get("replicas")
-        holders = self.holders.setdefault(place, {manager})
-        if "replicas" not in manifest["spec"]:
-            had = bool(holders)
+        before = self.objects.get(place, {}).get("spec", {}).get("replicas")
+        holders, sent = self.holders.setdefault(place, set()), manifest["spec"].get("replicas")
+        if sent is None:
+            was_last = holders == {manager}
             holders.discard(manager)
-            if not holders and (had or now is None):
+            if was_last or before is None:
                 new["spec"]["replicas"] = 1
-        elif now in (None, manifest["spec"]["replicas"]):
-            holders.add(manager)
-        elif holders - {manager} and not force:
+        elif before != sent and holders - {manager} and not force:
             raise Conflict("Apply failed with 1 conflict", 409)
         else:
-            self.holders[place] = {manager}
+            self.holders[place] = {manager} if before != sent else holders | {manager}
 
     async def scale(self, deployment: Manifest, replicas: int) -> None:
         place = id_of(DEPLOYMENT.name, deployment)
