@@ -24,7 +24,6 @@ _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONNECTIONS = 64
-_WATCH = 60  # seconds of one watch; whoever watches begins another where it ended
 # etcd's first revision, which no object has: an apply that insists on it can create, and change nothing.
 _NEVER = "1"
 
@@ -124,21 +123,6 @@ class Client:
             await self.request("DELETE", kind.path(namespace, name), body=options)
         except Missing:
             return
-
-    async def watch(
-        self, kind: Kind, namespace: str, selector: str, version: str, *, seconds: int = _WATCH
-    ) -> AsyncIterator[Manifest]:
-        """What happens after a version, as the server's events tell it, for `seconds` or until the server ends it.
-
-        A connection that died in silence is an Unavailable soon after that.
-        """
-        query = {"watch": "true", "allowWatchBookmarks": "true", "labelSelector": selector, "resourceVersion": version}
-        path = kind.path(namespace)
-        async with self._answer("GET", path, {**query, "timeoutSeconds": str(seconds)}, timeout=seconds + 15) as answer:
-            if answer.status != 200:
-                raise from_answer(answer.status, await answer.read(), f"watch {path}")
-            async for line in answer.content:
-                yield json.loads(line)
 
     async def read(self, path: str, *, largest: int, timeout: float = _TIMEOUT) -> bytes:
         """What is at a path that does not answer JSON, such as a pod's proxy: `largest` bytes of it at most."""

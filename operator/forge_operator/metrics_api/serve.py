@@ -76,7 +76,7 @@ class Server:
 
     def _not_ready(self) -> str | None:
         if not self._pods.listed:
-            return self._pods.trouble
+            return "pods are not listed yet; the log says what is in the way"
         if not self._scraper.last_round:
             return "no pod was asked yet"
         return self._identity.trouble if self._registered else None
