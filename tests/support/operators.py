@@ -67,12 +67,17 @@ def install(kube: Kube, folder: Path, release: str, *values: str) -> Installed:
         if manifest is not workload and not unregistered:
             kube.apply(manifest, manager="helm")
     account = workload["spec"]["template"]["spec"]["serviceAccountName"]
-    path = f"/api/v1/namespaces/{release}/serviceaccounts/{account}/token"
+    settings = next(m["data"]["config.yaml"] for m in manifests if m["kind"] == "ConfigMap")
+    return as_account(kube, folder, release, account, yaml.safe_load(settings))
+
+
+def as_account(kube: Kube, folder: Path, namespace: str, account: str, settings: Mapping[str, Any]) -> Installed:
+    """What a program runs with that has this ServiceAccount."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     ask = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
     token = kube.request("POST", path, ask).json()["status"]["token"]
-    settings = next(m["data"]["config.yaml"] for m in manifests if m["kind"] == "ConfigMap")
-    user = f"system:serviceaccount:{release}:{account}"
-    return Installed(user, _kubeconfig(kube, folder / f"{release}.kubeconfig", token), yaml.safe_load(settings))
+    kubeconfig = _kubeconfig(kube, folder / f"{namespace}-{account}.kubeconfig", token)
+    return Installed(f"system:serviceaccount:{namespace}:{account}", kubeconfig, settings)
 
 
 def await_crd(kube: Kube) -> None:
