@@ -31,6 +31,36 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{- define "forge.metricsSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: metrics-api
+{{- end }}
+
+{{- define "forge.metricsLabels" -}}
+{{ include "forge.metricsSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Whether autoscalers ask our metrics server; empty: no. KEDA asks Prometheus where there is one. */}}
+{{- define "forge.metricsServer" -}}
+{{- if or (eq .Values.autoscaling.backend "hpa") (and (eq .Values.autoscaling.backend "keda") (not .Values.autoscaling.prometheusAddress)) }}true{{ end -}}
+{{- end }}
+
+{{/* What the metrics server may do in each namespace that is served. */}}
+{{- define "forge.metricsRules" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- if eq .Values.podAccess "proxy" }}
+- apiGroups: [""]
+  resources: [pods/proxy]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
 {{/* Whether the cluster knows this kind of the Prometheus operator; empty: no. A dict of `kind` and `root`. */}}
 {{- define "forge.monitoring" -}}
 {{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}true{{ end -}}

@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -136,6 +137,14 @@ class Client:
         except Missing:
             return
 
+    async def read(self, path: str, *, largest: int, timeout: float = _TIMEOUT) -> bytes:
+        """What is at a path that does not answer JSON, such as a pod's proxy: `largest` bytes of it at most."""
+        async with self._answer("GET", path, accept="*/*", timeout=timeout) as answer:
+            text = await at_most(answer.content, largest)
+            if answer.status != 200:
+                raise from_answer(answer.status, text, f"GET {path}")
+            return text
+
     async def request(
         self,
         method: str,
@@ -148,16 +157,41 @@ class Client:
         timeout: float = _TIMEOUT,
     ) -> Manifest:
         """One call; the answer's JSON."""
+        call = self._answer(method, path, query, body, content=content, accept=accept, timeout=timeout)
+        async with call as answer:
+            text = await answer.read()
+            found = json.loads(text) if answer.status < 300 else None
+            if not isinstance(found, dict):
+                raise from_answer(answer.status, text, f"{method} {path}")
+            return found
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        *,
+        content: str = "application/json",
+        accept: str = "application/json",
+        timeout: float,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer as it begins; what goes wrong until its end is an Unavailable."""
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
         url = f"{self.configuration.host}{path}?{urlencode(query or {})}"
-        did = f"{method} {path}"
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             answer = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
-            text = await answer.read()
-            found = json.loads(text) if answer.status < 300 else None
+            async with answer.response as response:
+                yield response
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unavailable(f"{did}: {str(error) or type(error).__name__}") from error
-        if not isinstance(found, dict):
-            raise from_answer(answer.status, text, did)
-        return found
+            raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
+
+
+async def at_most(stream: aiohttp.StreamReader, largest: int) -> bytes:
+    """The beginning of a body that somebody sends whom we do not trust to end."""
+    text = await stream.read(largest)
+    while len(text) < largest and (more := await stream.read(largest - len(text))):
+        text += more
+    return text

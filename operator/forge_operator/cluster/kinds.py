@@ -31,6 +31,10 @@ MODEL: Final = Kind(KIND, GROUP, VERSION, PLURAL)
 POD: Final = Kind("Pod", "", "v1", "pods")
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 LEASE: Final = Kind("Lease", "coordination.k8s.io", "v1", "leases")
+# What the metrics server keeps its certificate in, who may speak for users, and where it is registered.
+SECRET: Final = Kind("Secret", "", "v1", "secrets")
+CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
+API_SERVICE: Final = Kind("APIService", "apiregistration.k8s.io", "v1", "apiservices")
 
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
 AUTOSCALER: Final = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")

@@ -27,6 +27,7 @@ from forge_operator.control.reconcile import Reconciler
 from forge_operator.control.workers import Audit, prime, resync, work
 from forge_operator.handlers import watches
 from forge_operator.handlers.probes import probe, serving, text
+from forge_operator.handlers.together import first_of
 from forge_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Operator:
         metrics = {"/metrics": text(self._metrics.text)}
         async with serving(self._settings.probe_port, probes), serving(self._settings.metrics_port, metrics):
             try:
-                await _first(self._lead(), stop.wait())
+                await first_of(self._lead(), stop.wait())
                 if not stop.is_set():
                     await self._work(stop)
             finally:
@@ -100,7 +101,7 @@ class Operator:
             loops.append(self._leader.hold())
         self._works = True
         logger.info("working on %d models", len(list(self._cache.models())))
-        await _first(*loops)
+        await first_of(*loops)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         namespaces = self._settings.watch_namespaces
@@ -129,18 +130,6 @@ class Operator:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _first(*parts: Coroutine[Any, Any, Any]) -> Any:
-    """What the first part to end returns or raises; the others are cancelled."""
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(iter(done)).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run(settings: Settings, kubeconfig: Path | None) -> None:
