@@ -40,6 +40,14 @@ def canonical(quantity: object) -> str:
     return f"{int(smallest) // base**power}{units[power]}"
 
 
+def amount(quantity: object) -> float:
+    """500m -> 0.5. Raises ValueError when it is not a quantity."""
+    match = _QUANTITY.fullmatch(canonical(quantity))
+    number, suffix = (match[1], match[2] or "") if match else ("0", "")
+    units, base, ones = (_BINARY, 1024, 0) if suffix in _BINARY[1:] else (_DECIMAL, 1000, _DECIMAL.index(""))
+    return float(Decimal(number) * Decimal(base) ** (units.index(suffix) - ones))
+
+
 def _bytes(quantity: object) -> int:
     """1Gi -> 1073741824."""
     match = _QUANTITY.fullmatch(canonical(quantity))
@@ -89,6 +97,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 # A name, all names below a domain (`*.example.org`), or all there are.
 HostPattern = Annotated[str, StringConstraints(pattern=r"^(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$", max_length=253)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s@?#]+)?$", max_length=1024)]  # or none
 MirrorUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$", max_length=1024)]
 
 
@@ -119,6 +128,23 @@ class Sources(_Strict):
         )
 
 
+class Activator(_Strict):
+    """Holds the requests for a model that has no pod, until one is ready."""
+
+    enabled: bool = True
+    hold_seconds: int = Field(default=300, ge=1, le=3600)
+    max_held: int = Field(default=100, ge=1, le=10_000)  # requests, for one model
+
+
+class Autoscaling(_Strict):
+    """Who scales models that ask for it, and where that one finds their metrics."""
+
+    backend: Literal["hpa", "keda", "none"] = "hpa"
+    prometheus_address: HttpUrl = ""  # for keda; empty: our own metrics server
+    metrics_address: HttpUrl = ""  # of our own metrics server, for keda
+    activator: Activator = Activator()
+
+
 class Settings(_Strict):
     """Everything that an administrator decides. Field names are camelCase in the file."""
 
@@ -129,6 +155,7 @@ class Settings(_Strict):
     default_profile: str
     profiles: dict[str, Profile] = Field(min_length=1)
     sources: Sources = Sources()
+    autoscaling: Autoscaling = Autoscaling()
     cluster_domain: str = "cluster.local"
     operator_namespace: str = "forge-system"
     metrics_namespaces: list[str] = []

@@ -34,8 +34,11 @@ class Metrics:
         )
         self._tokens = Counter("forge_tokens_total", "Tokens read and written.", ("kind",), registry=self.registry)
         self._refusals = Counter("forge_refusals_total", "Prompts refused.", ("cause",), registry=self.registry)
-        self._statements = Counter(
-            "forge_paper_statements_total", "What a model said of papers.", ("outcome",), registry=self.registry
+        self._readings = Counter(
+            "forge_readings_total",
+            "What became of questions and papers: answers, abstentions, citations that were dropped.",
+            ("task", "outcome"),
+            registry=self.registry,
         )
         self._times = {
             kind: Histogram(f"forge_{kind}_seconds", text, buckets=buckets, registry=self.registry)
@@ -63,12 +66,6 @@ class Metrics:
         self._tokens.labels("prompt").inc(prompt)
         self._tokens.labels("completion").inc(completion)
 
-    def read_paper(self, kept: int, dropped: list[str]) -> None:
-        """What a model said of a paper: what was kept, and for each of the rest why it was not."""
-        self._statements.labels("kept").inc(kept)
-        for reason in dropped:
-            self._statements.labels(reason).inc()
-
     async def timed(self, answer: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         """The same chunks; what they took is counted, and why there are none."""
         begun = before = time.monotonic()
@@ -93,6 +90,10 @@ class Metrics:
 
     def refused(self, cause: str) -> None:
         self._refusals.labels(cause).inc()
+
+    def read(self, task: str, outcome: str, times: int = 1) -> None:
+        """What became of a scientific task, or of a part of it."""
+        self._readings.labels(task, outcome).inc(times)
 
     def uptime(self) -> float:
         """Seconds since the process started."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -61,7 +62,9 @@ async def _steps(
         if summarise:
             await reader.reduce(parts)
             yield Progress("reduce", 1, 1)
-    metrics.read_paper(len(read.statements) + len(read.summary), [each.reason for each in read.rejected])
+    metrics.read("papers", "answered")
+    for outcome, times in Counter([*(each.reason for each in read.rejected), *["kept"] * read.kept]).items():
+        metrics.read("papers", outcome, times)
     result = report(engine, body, name, by_rule, read)
     yield result.model_copy(update={"timing_ms": round((time.monotonic() - start) * 1000, 1)})
 

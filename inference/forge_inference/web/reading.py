@@ -46,6 +46,11 @@ class Read:
     completion_tokens: int = 0
     prompts: list[str] = field(default_factory=list)  # their digests
 
+    @property
+    def kept(self) -> int:
+        """Statements that were verified, sentences of the summary included."""
+        return len(self.statements) + len(self.summary)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

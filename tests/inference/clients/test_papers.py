@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,7 @@ LONGEST, NEW = 4096, 32
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with a_server(tmp_path_factory.mktemp("reader"), longest=LONGEST) as found:
+    with a_server(tmp_path_factory.mktemp("reader"), length=LONGEST) as found:
         yield found
 
 
@@ -61,7 +62,7 @@ def test_what_a_random_model_writes_is_dropped_and_counted_and_in_the_metrics(re
     assert found["key_findings"]["findings"] == []
     assert sum(found["dropped"]["by_reason"].values()) == found["dropped"]["lines"] > 0
     text = httpx.get(f"{reader.admin}/metrics").text
-    assert 'forge_paper_statements_total{outcome="unreadable"}' in text or 'outcome="cut_off"' in text
+    assert re.search(r'forge_readings_total\{outcome="(unreadable|cut_off|no_evidence)",task="papers"\}', text)
 
 
 def test_forty_pages_keep_to_the_context_and_leave_room_for_others(reader: Served) -> None:

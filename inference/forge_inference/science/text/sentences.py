@@ -140,7 +140,12 @@ def _full_stop(text: str, word: str, place: int, after: str, since: int) -> bool
     if kinds & LEADING or _DOTTED.fullmatch(bare):
         return opening
     if bare in TRAILING:
-        return opening or (bare == "al" and first[:1].isupper() and after[0] not in "([")
+        measured = text[max(since, place - 12) : place].rstrip()[-1:].isdigit()  # "after 21 d. Colonies"
+        return (
+            opening
+            or (measured and first[:1].isupper())
+            or (bare == "al" and first[:1].isupper() and after[0] not in "([")
+        )
     return _begins(after)
 
 
@@ -151,6 +156,6 @@ def _is_blank(text: str, start: int, end: int) -> bool:
 def _begins(word: str) -> bool:
     """Whether a sentence may begin with this word."""
     bare = word.lstrip("([{“‘\"'«¿¡*†‡~≈<>±+−-")
-    if not bare:
+    if not any(letter.isalnum() for letter in bare):
         return word[0] in "“‘\"'([{—–*†‡"
     return not bare[0].islower() or bool(_LOWER_START.match(bare))

@@ -126,9 +126,9 @@ def test_a_span_outside_of_the_text_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", ["A" * 10**6, "é" * 10**6, "Ã©" * 10**5, "a-\n" * 10**5, "&" * 10**6, "e\u0301" * 10**5]
+    "sent", ["A" * 200_000, "é" * 200_000, "Ã©" * 50_000, "a-\n" * 50_000, "&" * 200_000, "e\u0301" * 50_000]
 )
 def test_a_hostile_text_is_cleaned_in_seconds(sent: str) -> None:
     start = time.process_time()
     clean(sent)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 3
