@@ -26,7 +26,7 @@ from forge_operator.settings import Settings
 
 logger = logging.getLogger("forge_operator.activator")
 
-_ANSWER_SECONDS = 120.0  # for the answer to a request that was held to the last moment, once the process shall end
+DRAIN_SECONDS = 120  # for the answer to a request that was held to the last moment, once the process shall end
 
 
 def main(words: list[str] | None = None) -> int:
@@ -77,7 +77,7 @@ async def _run(settings: Settings, kubeconfig: Path | None) -> None:
         )
         learning = [watches.create_task(_learn(client, table, namespace)) for namespace in namespaces]
         proxy = Proxy(table, room, waker, pods, metrics, hold.hold_seconds)
-        async with opened(table, proxy.handle, hold.hold_seconds + _ANSWER_SECONDS):
+        async with opened(table, proxy.handle, hold.hold_seconds + DRAIN_SECONDS):
             await stop.wait()
             logger.info("ending; requests that are open: %d", room.open)
         for task in learning:

@@ -51,6 +51,7 @@ CHILDREN: Final = {
         DEPLOYMENT,
         AUTOSCALER,
         SCALED_OBJECT,
+        ENDPOINT_SLICE,
         Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),
     )
 }
