@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from forge_operator.children.activation import SERVICE_LABEL, SLICE_MANAGER, activation
+from forge_operator.children.activation import SERVICE_LABEL, SLICE_MANAGER, StandIn, activation
 from tests.support.models import a_model
 
 Manifest = dict[str, Any]
@@ -13,7 +13,7 @@ _uids = itertools.count(1)
 
 def our_slice(port: int, addresses: Sequence[str] = ("10.0.0.9",), made: str = "", **model: Any) -> Manifest:
     """The operator's, as the API server stored it at the time `made`; `model` as of `a_model`."""
-    found = activation(a_model(**model), port, addresses)
+    found = activation(a_model(**model), StandIn(port, tuple(addresses)))
     made = made or "2026-11-26T12:00:00Z"
     meta = {**found["metadata"], "uid": f"slice-{next(_uids)}", "creationTimestamp": made}
     return {**found, "metadata": meta}

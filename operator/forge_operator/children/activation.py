@@ -6,12 +6,13 @@ long as the model may be at zero, without addresses while pods serve: so a port 
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.children.shape import FIELD_MANAGER, child_name, metadata, with_intent
+from forge_operator.children.shape import FIELD_MANAGER, child_name, metadata
 
 Family = Literal["IPv4", "IPv6"]
 
@@ -20,20 +21,27 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 SLICE_MANAGER = "endpointslice.kubernetes.io/managed-by"  # Kubernetes leaves slices alone that name another manager
 
 
-def activation(model: Model, port: int, addresses: Sequence[str], family: Family = "IPv4") -> Manifest:
-    """The slice; without addresses nobody is sent to the activator. The family is for ever, as a Service's is."""
+@dataclass(frozen=True)
+class StandIn:
+    """Who answers in a model's place: the activator's pods at the model's port, nobody without addresses."""
+
+    port: int
+    addresses: tuple[str, ...] = ()
+    family: Family = "IPv4"
+
+
+def activation(model: Model, stand_in: StandIn) -> Manifest:
+    """The slice."""
     shared = metadata(model)
     named = {SERVICE_LABEL: child_name(model.name), SLICE_MANAGER: FIELD_MANAGER}
-    return with_intent(
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {**shared, "labels": {**shared["labels"], **named}},
-            "addressType": family,
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
-            "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
-        }
-    )
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {**shared, "labels": {**shared["labels"], **named}},
+        "addressType": stand_in.family,
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in stand_in.addresses],
+        "ports": [{"name": "http", "port": stand_in.port, "protocol": "TCP"}],
+    }
 
 
 def free_port(uid: str, taken: Collection[int]) -> int | None:
