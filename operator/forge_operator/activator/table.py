@@ -90,7 +90,7 @@ class Table:
 
     def _put(self, thing: Manifest, *, gone: bool = False) -> bool:
         """Whether the slice is one of ours."""
-        is_ours = thing["metadata"]["labels"].get(SLICE_MANAGER) == FIELD_MANAGER
+        is_ours: bool = thing["metadata"]["labels"].get(SLICE_MANAGER) == FIELD_MANAGER
         kept = self._ours if is_ours else self._theirs
         place = Place(thing["metadata"]["namespace"], thing["metadata"]["name"])
         if gone:
