@@ -32,7 +32,7 @@ def activator(kube: Kube, installed: Installed, tmp_path_factory: pytest.TempPat
     """One for all tests of the module; it answers for the pods that kwok plays."""
     folder = tmp_path_factory.mktemp("activator")
     own = operators.as_account(kube, folder, RELEASE, ACTIVATOR, installed.settings)
-    with operators.running(own, folder, program="forge_operator.activator") as process:
+    with operators.running(own, folder, module="forge_operator.activator") as process:
         yield process
 
 

@@ -155,18 +155,18 @@ class Operator:
 
 @contextmanager
 def running(
-    installed: Installed, folder: Path, *, program: str = "forge_operator", ready: str = "/readyz", **settings: Any
+    installed: Installed, folder: Path, *, module: str = "forge_operator", ready: str = "/readyz", **settings: Any
 ) -> Iterator[Operator]:
     """The operator, from when its probe `ready` is green. `settings` replace those of the chart."""
     probe, metrics = _free_port(), _free_port()
     ours = {"podAccess": "direct", "probePort": probe, "metricsPort": metrics, "logFormat": "json"}
-    name = f"{program}-{time.monotonic_ns()}"
+    name = f"{module}-{time.monotonic_ns()}"
     config, log = folder / f"{name}.yaml", folder / f"{name}.log"
     config.write_text(yaml.safe_dump({**installed.settings, **ours, **settings}))
     command = [
         sys.executable,
         "-m",
-        program,
+        module,
         "--kubeconfig",
         str(installed.kubeconfig),
         "--config",
