@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.activation import PORTS, StandIn, free_port
@@ -25,7 +27,7 @@ from forge_operator.control.observe import PodReports
 from forge_operator.control.scaling import Scaler
 from forge_operator.errors import NotYet
 from forge_operator.settings import Settings
-from forge_operator.status.observed import condition, is_ready
+from forge_operator.status.observed import Report, condition, is_ready
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +115,10 @@ class Zero:
         """Seconds for which none had work; negative when one does not say."""
         try:
             said = await asyncio.gather(*(self._pods.fetch(pod) for pod in pods))
-            return min(float(each["idleSeconds"]) for each in said)
-        except (ReportUnavailable, KeyError, TypeError, ValueError):  # an older server does not say
+            idle = [Report.model_validate(each).idle_seconds for each in said]
+        except (ReportUnavailable, ValidationError):
             return -1.0
+        return min(-1.0 if seconds is None else seconds for seconds in idle)
 
     def _ready_for(self, pod: Manifest) -> float:
         """Seconds for which the pod has taken requests; 0 while it takes none."""

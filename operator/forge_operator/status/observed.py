@@ -70,6 +70,7 @@ class Report(_Said):
     quantization: ReportedQuantization
     adapter_effect: AdapterEffect | None  # None: a whole model
     probe: Probe
+    idle_seconds: Annotated[float, Field(ge=0)] | None = None  # pods of an earlier version do not say it
 
 
 @dataclass(frozen=True)
