@@ -132,6 +132,7 @@ class Activator(_Strict):
     """Holds the requests for a model that has no pod, until one is ready."""
 
     enabled: bool = True
+    service: str = "scientificllm-forge-activator"  # in the operator's namespace; Kubernetes lists its ready pods
     hold_seconds: int = Field(default=300, ge=1, le=3600)
     max_held: int = Field(default=100, ge=1, le=10_000)  # requests, for one model
 

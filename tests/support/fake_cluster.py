@@ -143,7 +143,12 @@ def _merged(old: Any, new: Any) -> Any:
     """What server-side apply makes of two objects, as far as tests need it: maps merge, lists by name."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
-    if isinstance(old, list) and isinstance(new, list) and all(isinstance(i, Mapping) and "name" in i for i in new):
+    if (
+        isinstance(old, list)
+        and isinstance(new, list)
+        and new
+        and all(isinstance(i, Mapping) and "name" in i for i in new)
+    ):
         ours = {item["name"]: item for item in new}
         theirs = [item for item in old if item.get("name") not in ours]
         return [*new, *theirs]

@@ -29,6 +29,7 @@ _PLACES = {
     "Job": ("apis/batch/v1", "jobs"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
     "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
     "APIService": ("apis/apiregistration.k8s.io/v1", "apiservices"),

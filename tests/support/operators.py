@@ -1,4 +1,4 @@
-"""The real operator as a process, under the identity and with the settings that the chart gives it."""
+"""The chart's programs as processes, with the identities and the settings that the chart gives them."""
 
 import json
 import os
@@ -159,17 +159,19 @@ class Operator:
 
 
 @contextmanager
-def running(installed: Installed, folder: Path, *, ready: str = "/readyz", **settings: Any) -> Iterator[Operator]:
+def running(
+    installed: Installed, folder: Path, *, module: str = "forge_operator", ready: str = "/readyz", **settings: Any
+) -> Iterator[Operator]:
     """The operator, from when its probe `ready` is green. `settings` replace those of the chart."""
     probe, metrics = _free_port(), _free_port()
     ours = {"podAccess": "direct", "probePort": probe, "metricsPort": metrics, "logFormat": "json"}
-    name = f"operator-{time.monotonic_ns()}"
+    name = f"{module}-{time.monotonic_ns()}"
     config, log = folder / f"{name}.yaml", folder / f"{name}.log"
     config.write_text(yaml.safe_dump({**installed.settings, **ours, **settings}))
     command = [
         sys.executable,
         "-m",
-        "forge_operator",
+        module,
         "--kubeconfig",
         str(installed.kubeconfig),
         "--config",

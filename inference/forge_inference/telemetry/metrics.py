@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -52,6 +52,9 @@ class Metrics:
         self._lately: dict[str, deque[float]] = {kind: deque(maxlen=_RECENT) for kind in self._times}
         uptime = Gauge("forge_uptime_seconds", "Since the process started.", registry=self.registry)
         uptime.set_function(self.uptime)
+        self._working, self._rests_since = 0, self._started
+        idle = Gauge("forge_idle_seconds", "Since the last POST; 0 while one is answered.", registry=self.registry)
+        idle.set_function(self.idle)
         self.registry.register(EngineCollector(engine))
         self.registry.register(GpuCollector(gpus))
 
@@ -60,6 +63,26 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._seconds.observe(seconds)
         self._recent.append((seconds, status >= 500))
+
+    @contextmanager
+    def working(self, method: str) -> Iterator[None]:
+        """One HTTP request. Only a POST is work: whoever watches health or lists models keeps nothing awake."""
+        if method != "POST":
+            yield
+            return
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+            self._rests_since = time.monotonic()
+
+    def idle(self) -> float:
+        """Seconds without work. The operator takes a model's last pod away by it."""
+        load = self._engine.load()
+        if self._working or load.waiting or load.running:
+            return 0.0
+        return time.monotonic() - self._rests_since
 
     def generated(self, prompt: int, completion: int) -> None:
         """Tokens of one prompt and its answer."""

@@ -129,6 +129,6 @@ def create_admin_app(parts: Parts) -> FastAPI:
         loaded = parts.engine.loaded()
         if loaded is None:
             return JSONResponse(errors.body("NotReady", "the model is being loaded"), 503)
-        return JSONResponse(report(loaded, parts.engine.name))
+        return JSONResponse({**report(loaded, parts.engine.name), "idleSeconds": round(parts.metrics.idle(), 1)})
 
     return app

@@ -42,12 +42,13 @@ class Guard:
             await send(message)
 
         try:
-            content = await _read(receive)
-            if content is None:
-                await _refuse(named)
-            else:
-                with self._engine.held():
-                    await self._app(scope, _replay(content, receive), named)
+            with self._metrics.working(scope["method"]):
+                content = await _read(receive)
+                if content is None:
+                    await _refuse(named)
+                else:
+                    with self._engine.held():
+                        await self._app(scope, _replay(content, receive), named)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.monotonic() - start

@@ -3,6 +3,7 @@
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.access import network_policy, service, service_account
+from forge_operator.children.activation import StandIn, activation
 from forge_operator.children.autoscaling import asked, autoscaler, most_replicas
 from forge_operator.children.deployment import deployment
 from forge_operator.children.disruption import disruption_budget
@@ -13,8 +14,8 @@ from forge_operator.settings import Settings
 __all__ = ["desired"]
 
 
-def desired(model: Model, settings: Settings) -> list[Manifest]:
-    """All children, in the order in which to apply them.
+def desired(model: Model, settings: Settings, stand_in: StandIn | None = None) -> list[Manifest]:
+    """All children, in the order in which to apply them. `stand_in`: of a model that may have no pod.
 
     Raises InvalidSpec when the model asks for a profile that the administrator does not offer, SourceDenied when it
     names a source that is not allowed.
@@ -24,6 +25,7 @@ def desired(model: Model, settings: Settings) -> list[Manifest]:
         service_account(model),
         network_policy(model, settings),  # before the pods, so that none ever runs without it
         service(model),
+        *([activation(model, stand_in)] if stand_in else []),  # before the number of pods, which may be set to 0 then
         deployment(model, settings),
     ]
     if wish := asked(model, settings):

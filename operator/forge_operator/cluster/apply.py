@@ -105,6 +105,8 @@ def difference(wanted: Any, live: Any, path: str = "") -> str | None:
             return path or "."
         parts = ((f"{path}.{key}", value, live.get(key)) for key, value in wanted.items())
     elif isinstance(wanted, list):
+        if not wanted and live is None:
+            return None  # the API server stores an empty list as none
         if not isinstance(live, list):
             return path
         key = _item_key(wanted)

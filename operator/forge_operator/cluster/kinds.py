@@ -37,6 +37,7 @@ CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 API_SERVICE: Final = Kind("APIService", "apiregistration.k8s.io", "v1", "apiservices")
 
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
+ENDPOINT_SLICE: Final = Kind("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices")
 AUTOSCALER: Final = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")
 SCALED_OBJECT: Final = Kind("ScaledObject", "keda.sh", "v1alpha1", "scaledobjects")
 
@@ -50,6 +51,7 @@ CHILDREN: Final = {
         DEPLOYMENT,
         AUTOSCALER,
         SCALED_OBJECT,
+        ENDPOINT_SLICE,
         Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),
     )
 }

@@ -12,6 +12,7 @@ from forge_operator.api.v1alpha1 import SERVER, Manifest
 from forge_operator.children.shape import child_name
 from forge_operator.cluster.kinds import AUTOSCALER, DEPLOYMENT, SCALED_OBJECT, Kind
 from forge_operator.cluster.reports import ReportUnavailable
+from forge_operator.control.activators import Activators
 from forge_operator.control.cache import Cache
 from forge_operator.settings import Settings
 from forge_operator.status.observed import Autoscaler, Observed, Report, is_ready, uid
@@ -29,9 +30,16 @@ class Observer:
     """Remembers what pods said: what a server loaded is the same until it is started again."""
 
     def __init__(
-        self, cache: Cache, pods: PodReports, settings: Settings, kinds: Collection[Kind], now: Callable[[], datetime]
+        self,
+        cache: Cache,
+        pods: PodReports,
+        activators: Activators,
+        settings: Settings,
+        kinds: Collection[Kind],
+        now: Callable[[], datetime],
     ) -> None:
-        self._cache, self._pods, self._settings, self._kinds, self._now = cache, pods, settings, kinds, now
+        self._cache, self._pods, self._activators = cache, pods, activators
+        self._settings, self._kinds, self._now = settings, kinds, now
         # By the pod's uid: its restarts, and when it said what. Whether its files are still there, it says when asked.
         self._reports: dict[str, tuple[int, datetime, Report]] = {}
 
@@ -53,13 +61,15 @@ class Observer:
         if model.spec.autoscaling is None:
             return None
         backend, name = self._settings.autoscaling.backend, child_name(model.name)
+        can_wake = bool(self._activators.addresses)
         if backend != "keda":
-            return Autoscaler(backend, self._child(AUTOSCALER, model, name) if backend == "hpa" else None)
+            hpa = self._child(AUTOSCALER, model, name) if backend == "hpa" else None
+            return Autoscaler(backend, hpa, can_wake=can_wake)
         source = self._child(SCALED_OBJECT, model, name)
         # KEDA makes a HorizontalPodAutoscaler of its own, with the labels of the ScaledObject.
         made = (source or {}).get("status", {}).get("hpaName")
         hpa = self._child(AUTOSCALER, model, made) if made else None
-        return Autoscaler(backend, hpa, source, is_installed=SCALED_OBJECT in self._kinds)
+        return Autoscaler(backend, hpa, source, is_installed=SCALED_OBJECT in self._kinds, can_wake=can_wake)
 
     def _child(self, kind: Kind, model: Model, name: str) -> Manifest | None:
         return self._cache.child(kind.name, model.namespace, name)

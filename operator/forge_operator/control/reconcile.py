@@ -18,6 +18,7 @@ from forge_operator.control.cache import Cache, Key
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.observe import Observer
 from forge_operator.control.scaling import Scaler, lift
+from forge_operator.control.zero import Zero
 from forge_operator.errors import ChildDeclined, InvalidSpec, NameConflict, NotYet
 from forge_operator.settings import Settings
 from forge_operator.status.conditions import judge, refused
@@ -43,6 +44,7 @@ class Reconciler:
         client: Cluster,
         cache: Cache,
         observer: Observer,
+        zero: Zero,
         settings: Settings,
         kinds: Collection[Kind],
         metrics: Metrics,
@@ -54,7 +56,7 @@ class Reconciler:
 
         `give_way`: whether others are more urgent; the key then comes again after them.
         """
-        self._client, self._cache, self._observer = client, cache, observer
+        self._client, self._cache, self._observer, self._zero = client, cache, observer, zero
         self._settings, self._metrics, self._now = settings, metrics, now
         self._kinds = {kind.name for kind in kinds}
         self._give_way, self._look_again = give_way, look_again
@@ -91,8 +93,10 @@ class Reconciler:
 
     async def _make(self, key: Key, model: Model) -> bool:
         """Whether all was made; otherwise the key comes again."""
+        plan = await self._zero.plan(key, model)
         # A kind that the cluster does not know cannot be made; `AutoscalingActive` says so.
-        children = [child for child in desired(model, self._settings) if child["kind"] in self._kinds]
+        wanted = desired(model, self._settings, plan.stand_in)
+        children = [child for child in wanted if child["kind"] in self._kinds]
         is_new = not self._cache.children(model.uid)
         for child in children:
             kind, name = child["kind"], child["metadata"]["name"]
@@ -105,7 +109,9 @@ class Reconciler:
                 self._cache.put(kind, applied)
         await self._prune(model, {(child["kind"], child["metadata"]["name"]) for child in children})
         deployment = self._cache.child(DEPLOYMENT.name, model.namespace, child_name(model.name))
-        if await lift(self._client, model, self._settings, deployment):
+        if plan.sleeps and deployment is not None:
+            await self._zero.put_to_sleep(self._client, model, deployment)
+        if plan.sleeps or await lift(self._client, model, self._settings, deployment):
             self._metrics.writes.labels(verb="patch", kind=f"{DEPLOYMENT.name}/scale").inc()
         return True
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Protocol
 
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.children.shape import MANAGED_BY
+from forge_operator.children.activation import SLICE_MANAGER
+from forge_operator.children.shape import FIELD_MANAGER, MANAGED_BY
 from forge_operator.cluster.errors import ClusterError
-from forge_operator.cluster.kinds import MODEL, Kind
+from forge_operator.cluster.kinds import ENDPOINT_SLICE, MODEL, Kind
 from forge_operator.control.cache import Cache, Id, Key, id_of
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.queue import Queue
@@ -79,6 +80,8 @@ async def prime(client: Lister, cache: Cache, kinds: Collection[Kind], namespace
 
 def selector_of(kind: Kind) -> str:
     """Models are all ours; of the rest only what we labelled."""
+    if kind == ENDPOINT_SLICE:  # Kubernetes gives its own the labels of our Services
+        return f"{SLICE_MANAGER}={FIELD_MANAGER}"
     return "" if kind == MODEL else MANAGED_BY
 
 

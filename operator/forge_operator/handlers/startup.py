@@ -15,16 +15,18 @@ import kopf
 
 from forge_operator.cluster.client import Client
 from forge_operator.cluster.discovery import await_change, known
-from forge_operator.cluster.kinds import Kind
+from forge_operator.cluster.kinds import ENDPOINT_SLICE, Kind
 from forge_operator.cluster.leader import Leader
 from forge_operator.cluster.reports import Reports
 from forge_operator.cluster.schema import check
+from forge_operator.control.activators import Activators
 from forge_operator.control.cache import Cache, Key
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.observe import Observer
 from forge_operator.control.queue import Queue
 from forge_operator.control.reconcile import Reconciler
 from forge_operator.control.workers import Audit, prime, resync, work
+from forge_operator.control.zero import Zero
 from forge_operator.handlers import watches
 from forge_operator.handlers.probes import probe, serving, text
 from forge_operator.handlers.together import first_of
@@ -49,11 +51,13 @@ class Operator:
         self._identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._leader = Leader(client, settings.leader_election, self._identity)
         self._audit = Audit(client, self._cache, self._queue, kinds, settings.watch_namespaces)
-        self._observer = Observer(self._cache, self._reports, settings, kinds, _now)
+        self._activators = Activators(settings)
+        self._observer = Observer(self._cache, self._reports, self._activators, settings, kinds, _now)
         self._reconciler = Reconciler(
             client,
             self._cache,
             self._observer,
+            Zero(self._cache, self._reports, self._activators, settings, _now, self._queue.add_after),
             settings,
             kinds,
             self._metrics,
@@ -84,6 +88,7 @@ class Operator:
         if self._settings.leader_election.enabled:
             await self._leader.acquire()
         await prime(self._client, self._cache, self._kinds, self._settings.watch_namespaces)
+        await self._activators.prime(self._client)
         for key in self._cache.models():
             self._queue.add(key)
 
@@ -95,6 +100,8 @@ class Operator:
             self._audit.run(),
             self._watch(stop),
         ]
+        if self._activators.exist:
+            loops.append(self._activators.follow(self._client, self._look_at_sleepers))
         if settings.autoscaling.backend == "keda":
             loops.append(await_change(self._client, self._kinds))
         if settings.leader_election.enabled:
@@ -114,6 +121,12 @@ class Operator:
             # Kopf would make one from the user's name, which a user of a container does not have.
             identity=self._identity,  # type: ignore[arg-type]  # a NewType that Kopf does not export
         )
+
+    def _look_at_sleepers(self) -> None:
+        """The activator's pods are others: every slice of a model that may be at zero has to say so."""
+        for place, _ in self._cache.of_kind(ENDPOINT_SLICE.name):
+            if owner := self._cache.owner(place):
+                self._queue.add(owner)
 
     def _not_alive(self) -> str | None:
         if self._audit.deaf:

@@ -58,6 +58,25 @@ def _is_being_made(_: Model, __: Autoscaling, ___: Observed, scaler: Autoscaler)
     return ours(Reason.WAITING, "The autoscaler is being made.") if scaler.hpa is None else None
 
 
+def _cannot_rest(_: Model, wish: Autoscaling, observed: Observed, scaler: Autoscaler) -> Verdict | None:
+    if wish.min_replicas > 0 or scaler.can_wake:
+        return None
+    if observed.wanted() == 0:
+        return ours(Reason.ACTIVATOR_MISSING, NOBODY_WAKES)
+    return ours(
+        Reason.ACTIVATOR_MISSING,
+        "No activator is ready to hold requests, so the last pod stays. The administrator runs it"
+        " (autoscaling.activator in the chart's values).",
+    )
+
+
+# Also what Ready says: the model's URL leads nowhere.
+NOBODY_WAKES = (
+    "No pod runs, and no activator is ready to hold a request and start one. The administrator runs it"
+    " (autoscaling.activator in the chart's values)."
+)
+
+
 def _rests(_: Model, wish: Autoscaling, observed: Observed, __: Autoscaler) -> Verdict | None:
     if observed.wanted() > 0:
         return None
@@ -125,6 +144,7 @@ _POLICIES: tuple[Policy, ...] = (
     _is_not_installed,
     _keda_cannot,
     _is_being_made,
+    _cannot_rest,
     _rests,
     _has_a_rival,
     _cannot_scale,

@@ -15,7 +15,7 @@ from forge_operator.api.fields import MESSAGE_LENGTH, fitting
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import URL_ANNOTATION, Manifest
 from forge_operator.errors import InvalidSpec, NameConflict, NotYet, SourceDenied
-from forge_operator.status.autoscaling import autoscaling
+from forge_operator.status.autoscaling import NOBODY_WAKES, autoscaling
 from forge_operator.status.decisions import decisions, stamp
 from forge_operator.status.observed import Observed, Report, has_settled, is_ready, uid
 from forge_operator.status.reasons import FETCH_WORDS, Reason
@@ -91,6 +91,8 @@ def _ready(model: Model, observed: Observed) -> Verdict:
         return ours(Reason.CREATING, "The model's Deployment is being made.")
     if observed.wanted() == 0:
         if observed.is_scaled:
+            if observed.autoscaler and not observed.autoscaler.can_wake:
+                return ours(Reason.ACTIVATOR_MISSING, NOBODY_WAKES)
             return ours(Reason.IDLE, "No pod runs while nobody asks; a request starts one.")
         return yours(Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve the model.")
     reports = [report for _, report in observed.reporting()]

@@ -70,19 +70,22 @@ class Report(_Said):
     quantization: ReportedQuantization
     adapter_effect: AdapterEffect | None  # None: a whole model
     probe: Probe
+    idle_seconds: Annotated[float, Field(ge=0)] | None = None  # pods of an earlier version do not say it
 
 
 @dataclass(frozen=True)
 class Autoscaler:
     """Who scales a model that asks for it: the administrator's choice, and what there is of it.
 
-    `hpa` is the HorizontalPodAutoscaler, our own or KEDA's; `source` is KEDA's ScaledObject.
+    `hpa` is the HorizontalPodAutoscaler, our own or KEDA's; `source` is KEDA's ScaledObject. `can_wake`: an activator
+    is there, to hold requests for a model without pods.
     """
 
     backend: Literal["hpa", "keda", "none"]
     hpa: Manifest | None = None
     source: Manifest | None = None
     is_installed: bool = True
+    can_wake: bool = True
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ class Reason(StrEnum):
     CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint is still being written; the pod looks again."
     SOURCE_UNAVAILABLE = "SourceUnavailable", "The source does not answer, or not to the end; the pod tries again."
     IDLE = "Idle", "Nobody asks, so no pod runs; a request starts one."
+    ACTIVATOR_MISSING = (
+        "ActivatorMissing",
+        "No activator is ready, which holds requests for models without pods and starts one.",
+    )
     METRICS_MISSING = "MetricsMissing", "The autoscaler does not see all its metrics; it takes no pod away meanwhile."
     EVICTED = "Evicted", "The node removed or refused the pod; another one is being made."
 

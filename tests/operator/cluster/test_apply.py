@@ -32,7 +32,7 @@ def live(kind: str = "Service", **metadata: Any) -> Manifest:
         ({"a": 1}, {"a": 2}, ".a"),
         ({"a": 1}, {}, ".a"),
         ({"a": {"b": 1}}, {"a": "text"}, ".a"),
-        ({"a": []}, {"a": None}, ".a"),
+        ({"a": []}, {"a": None}, None),
         ({"a": ["x"]}, {"a": ["x"]}, None),
         ({"a": ["x"]}, {"a": ["x", "y"]}, ".a"),
         ({"a": [{"name": "x", "v": 1}]}, {"a": [{"name": "y"}, {"name": "x", "v": 1, "w": 2}]}, None),

@@ -7,10 +7,12 @@ from typing import Any
 
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.cluster.kinds import CHILDREN, MODEL, POD, Kind
+from forge_operator.control.activators import Activators
 from forge_operator.control.cache import Cache, Id, Key
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.observe import Observer
 from forge_operator.control.reconcile import Reconciler
+from forge_operator.control.zero import Zero
 from tests.support.fake_cluster import FakeCluster
 from tests.support.models import a_body, a_report, some_settings
 
@@ -49,18 +51,24 @@ class Bench:
         self.now = NOW
         self.gives_way = False
         self.again: list[float] = []  # seconds after which it wants to look again
-        self.observer = Observer(self.cache, self.pods, self.settings, self.kinds, lambda: self.now)
+        self.activators = Activators(self.settings)
+        self.activators.addresses = ("10.0.0.9",)
+        self.observer = Observer(self.cache, self.pods, self.activators, self.settings, self.kinds, lambda: self.now)
         self.reconciler = Reconciler(
             self.cluster,
             self.cache,
             self.observer,
+            Zero(self.cache, self.pods, self.activators, self.settings, lambda: self.now, self._look_again),
             self.settings,
             self.kinds,
             Metrics(),
             lambda: self.now,
             lambda key: self.gives_way,
-            lambda key, delay: self.again.append(delay),
+            self._look_again,
         )
+
+    def _look_again(self, key: Key, delay: float) -> None:
+        self.again.append(delay)
 
     async def reconcile(self) -> None:
         """After the watches have told of everything."""
@@ -83,7 +91,7 @@ class Bench:
         return Id(kind, "lab", "hbb-expert")
 
     def a_ready_pod(self, name: str = "pod-1", restarts: int = 0) -> None:
-        """As a kubelet would have it, and the Deployment's status with it."""
+        """As a kubelet would have it from now on, and the Deployment's status with it."""
         deployment = self.cluster.objects[self.place("Deployment")]
         template = deployment["spec"]["template"]["metadata"]
         self.cluster.put(
@@ -92,7 +100,7 @@ class Bench:
                 "metadata": {"name": name, "namespace": "lab", **copy.deepcopy(template)},
                 "status": {
                     "phase": "Running",
-                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": self.now.isoformat()}],
                     "containerStatuses": [{"name": "server", "restartCount": restarts, "state": {"running": {}}}],
                 },
             },

@@ -15,7 +15,7 @@ from forge_operator.errors import ChildDeclined, NameConflict, NotYet
 from tests.operator.control.bench import KEY, NOW, Bench
 from tests.support.models import UID, a_report
 
-SOMETIMES = {"PodDisruptionBudget", "HorizontalPodAutoscaler", "ScaledObject"}
+SOMETIMES = {"PodDisruptionBudget", "HorizontalPodAutoscaler", "ScaledObject", "EndpointSlice"}
 
 
 async def test_children_and_status_are_made(bench: Bench) -> None:
