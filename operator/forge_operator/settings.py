@@ -89,6 +89,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 # A name, all names below a domain (`*.example.org`), or all there are.
 HostPattern = Annotated[str, StringConstraints(pattern=r"^(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$", max_length=253)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s@?#]+)?$", max_length=1024)]  # or none
 MirrorUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$", max_length=1024)]
 
 
@@ -119,6 +120,23 @@ class Sources(_Strict):
         )
 
 
+class Activator(_Strict):
+    """Holds the requests for a model that has no pod, until one is ready."""
+
+    enabled: bool = True
+    hold_seconds: int = Field(default=300, ge=1, le=3600)
+    max_held: int = Field(default=100, ge=1, le=10_000)  # requests, for one model
+
+
+class Autoscaling(_Strict):
+    """Who scales models that ask for it, and where that one finds their metrics."""
+
+    backend: Literal["hpa", "keda", "none"] = "hpa"
+    prometheus_address: HttpUrl = ""  # for keda; empty: our own metrics server
+    metrics_address: HttpUrl = ""  # of our own metrics server, for keda
+    activator: Activator = Activator()
+
+
 class Settings(_Strict):
     """Everything that an administrator decides. Field names are camelCase in the file."""
 
@@ -129,6 +147,7 @@ class Settings(_Strict):
     default_profile: str
     profiles: dict[str, Profile] = Field(min_length=1)
     sources: Sources = Sources()
+    autoscaling: Autoscaling = Autoscaling()
     cluster_domain: str = "cluster.local"
     operator_namespace: str = "forge-system"
     metrics_namespaces: list[str] = []

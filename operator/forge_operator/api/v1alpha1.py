@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from forge_operator.api.fields import Api, LongText, ShortText, matches
+from forge_operator.api.scaling import MOST_REPLICAS, Autoscaling, AutoscalingStatus
 from forge_operator.api.source import Source
 
 Manifest = dict[str, Any]
@@ -120,7 +121,14 @@ class Spec(Api):
         default_factory=Serving, description="Limits of one replica.", json_schema_extra=_DEFAULTED
     )
     replicas: int = Field(
-        default=1, ge=0, le=100, description="Pods that serve this model. 0 stops it and keeps its address."
+        default=1,
+        ge=0,
+        le=MOST_REPLICAS,
+        description="Pods that serve this model. 0 stops it and keeps its address. Ignored with autoscaling.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="How many pods there are, by load; absent: spec.replicas.",
     )
 
 
@@ -128,7 +136,7 @@ class Condition(Api):
     """One statement about the model. False: your turn. Unknown: ours, still trying. True: it works."""
 
     type: Annotated[str, StringConstraints(max_length=64)] = Field(
-        description="The question: Ready, CheckpointVerified, AdapterEffective or Progressing."
+        description="The question: Ready, CheckpointVerified, AdapterEffective, Progressing or AutoscalingActive."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="The answer.")
     reason: Annotated[str, StringConstraints(max_length=64)] = Field(description="One word, for programs.")
@@ -189,7 +197,7 @@ class Status(Api):
     conditions: list[Condition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, CheckpointVerified, AdapterEffective, Progressing.",
+        description="Ready, CheckpointVerified, AdapterEffective, Progressing, AutoscalingActive.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     url: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
@@ -202,6 +210,9 @@ class Status(Api):
     )
     checkpoint: LoadedCheckpoint | None = Field(
         default=None, description="What the ready pods loaded; absent while none is ready."
+    )
+    autoscaling: AutoscalingStatus | None = Field(
+        default=None, description="What the autoscaler sees and decided; absent without spec.autoscaling."
     )
 
 
