@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,11 @@ def files(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
     _, adapter = a_real_pair(folder)
     without_effect(adapter, folder / "zeros")
     cut_short(adapter, folder / "cut")
+    put(folder)
+
+
+def put(folder: Path) -> None:
+    """Have what is in a folder here in the node's as well."""
     kind.in_node("mkdir", "-p", FOLDER)
     pack = subprocess.run(["tar", "-C", folder, "--mode=a+rX", "-cf", "-", "."], capture_output=True, check=True)
     unpack = ["docker", "exec", "-i", kind.NODE, "tar", "-C", FOLDER, "--no-same-owner", "-xf", "-"]

@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from forge_operator.api.scaling import METRICS, MetricType
-from forge_operator.children.shape import MODEL_UID_LABEL, child_name
+from forge_operator.api.v1alpha1 import SERVER
+from forge_operator.children.shape import ADMIN_PORT, MODEL_UID_LABEL, child_name
 from tests.controlplane.lab import Lab, condition
 from tests.harness.nvml import IN_POD
 from tests.support.kube import Manifest, RefusedError
@@ -20,13 +24,17 @@ _GROUP = "/apis/custom.metrics.k8s.io/v1beta2"
 
 @dataclass(frozen=True)
 class Look:
-    """One moment, in seconds since 1970. `value`: the metric's mean over the pods that have one."""
+    """One moment, in seconds since 1970. `value`: the metric's mean over the pods that have one.
+
+    `listed`: the pods to which the Service sends requests.
+    """
 
     at: float
     replicas: int
     ready: int
     value: float | None
     active: tuple[str, str, str]
+    listed: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,22 @@ class Elastic:
     def ready(self) -> int:
         return sum(is_ready(pod) for pod in self.pods())
 
+    def log(self, pod: str) -> str:
+        """What its server has logged."""
+        return self.lab.kube.ctl("logs", "-n", self.lab.namespace, pod, "-c", SERVER)
+
+    def listed(self) -> frozenset[str]:
+        """Pods to which the Service sends requests."""
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.lab.namespace}/endpointslices"
+        wanted = f"kubernetes.io/service-name={child_name(self.name)}"
+        slices = self.lab.kube.request("GET", path, labelSelector=wanted).json()["items"]
+        endpoints = [endpoint for one in slices for endpoint in one.get("endpoints") or []]
+        return frozenset(
+            endpoint["targetRef"]["name"]
+            for endpoint in endpoints
+            if endpoint.get("conditions", {}).get("ready") and "targetRef" in endpoint
+        )
+
     def value(self, metric: MetricType) -> float | None:
         """What the metrics server says now: the mean over the pods, or None where it has no sample."""
         path = f"{_GROUP}/namespaces/{self.lab.namespace}/pods/*/{METRICS[metric].name}"
@@ -77,6 +101,25 @@ class Elastic:
         for pod in self.pods():
             if "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running":
                 self.lab.kube.ctl("exec", "-n", self.lab.namespace, pod["metadata"]["name"], "--", "sh", "-c", script)
+
+    def running_on_leaving(self, limit: float = 10.0) -> int:
+        """Answers that are under way on pods that leave; 0 when there is none within `limit` seconds."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            leaving = [pod["metadata"]["name"] for pod in self.pods() if "deletionTimestamp" in pod["metadata"]]
+            if running := sum(self._running(name) for name in leaving):
+                return running
+        return 0
+
+    def _running(self, pod: str) -> int:
+        try:
+            text = self.lab.kube.request("GET", f"{self._proxied(pod)}/metrics").text
+        except RefusedError:  # it is gone
+            return 0
+        return int(sum(counted(text, "forge_requests_running")))
+
+    def _proxied(self, pod: str) -> str:
+        return f"/api/v1/namespaces/{self.lab.namespace}/pods/{pod}:{ADMIN_PORT}/proxy"
 
     def awaits(self, replicas: int, limit: float) -> None:
         """Wait until so many pods are asked for."""
@@ -119,14 +162,14 @@ class Recording:
 
 @contextmanager
 def recorded(elastic: Elastic, metric: MetricType) -> Iterator[Recording]:
-    """Look twice a second until the end of the block. Raises AssertionError there if a look failed."""
+    """Look twice a second until the end of the block; what could not be seen is in `failures`."""
     recording, stop = Recording(), threading.Event()
 
     def watch() -> None:
         while not stop.wait(_PAUSE):
             try:
                 recording.looks.append(_look(elastic, metric))
-            except (RefusedError, OSError, KeyError) as error:
+            except (RefusedError, httpx.HTTPError) as error:
                 recording.failures.append(f"{time.time():.1f}: {error!r}")
 
     watcher = threading.Thread(target=watch, name=f"recording {elastic.name}")
@@ -146,12 +189,23 @@ def _look(elastic: Elastic, metric: MetricType) -> Look:
         elastic.ready(),
         elastic.value(metric),
         condition(model, "AutoscalingActive"),
+        elastic.listed(),
     )
 
 
 def is_ready(pod: Manifest) -> bool:
     said = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
     return said.get("Ready") == "True"
+
+
+def counted(text: str, name: str, **labels: str) -> list[float]:
+    """Values of a series in Prometheus' text."""
+    return [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
 
 
 def quantity(text: str) -> float:
