@@ -27,6 +27,7 @@ SCALING = {"minReplicas": 1, "maxReplicas": 3, "scaleDownDelaySeconds": DELAY}
 ASKED = ["--api", "completions", "--ignore-eos", "--warmup", "0"]  # answers of one length
 # Seconds. The autoscaler looks every 15; a sample may be some seconds old; a start takes a busy machine its time.
 DECIDED, STARTED = 75.0, 240.0
+LESS = DELAY + 75.0 + 60.0  # at most half of the pods go in a minute
 STALE = 90.0  # a sample is believed for 30 s, then the autoscaler looks, then status says so
 HELD = 3 * 15.0  # seconds: three looks of the autoscaler, and three times the delay
 
@@ -55,8 +56,19 @@ def _offered(elastic: Elastic, installed: Cluster, *flags: str) -> Iterator[Load
         yield load
 
 
-def _last_decision(elastic: Elastic) -> str:
-    return str(elastic.lab.model(elastic.name)["status"]["autoscaling"].get("lastDecision", ""))
+def _await_decision(elastic: Elastic, words: str) -> None:
+    """Until status says so of the last decision, and an event with it."""
+
+    def said() -> bool:
+        status = elastic.lab.model(elastic.name)["status"]
+        return words in str(status.get("autoscaling", {}).get("lastDecision"))
+
+    try:
+        until(said, limit=30, what=f"the decision {words!r}", pause=0.5)
+    except TimeoutError as error:
+        error.add_note(f"it is {elastic.lab.model(elastic.name)['status'].get('autoscaling')}")
+        raise
+    until(lambda: any(words in told for told in elastic.events("Scaled")), limit=30, what=f"an event {words!r}")
 
 
 def test_prompts_that_wait_bring_pods_and_no_answer_is_cut_off_when_they_go(
@@ -66,38 +78,38 @@ def test_prompts_that_wait_bring_pods_and_no_answer_is_cut_off_when_they_go(
     with recorded(elastic, "QueueDepth") as seen:
         with _offered(elastic, installed, "--rate", "10:5m", "--max-tokens", "64") as load:
             elastic.awaits(3, limit=DECIDED)
-            assert "1 → 3: QueueDepth" in _last_decision(elastic)
+            _await_decision(elastic, "1 → 3: QueueDepth")
             elastic.awaits_ready(3, limit=STARTED)
         # Few enough for one pod, and always more than one answer under way when the other two go.
-        with _offered(elastic, installed, "--concurrency", "5", "--duration", "100s", "--max-tokens", "200") as load:
-            elastic.awaits(1, limit=DECIDED + DELAY)
+        with _offered(elastic, installed, "--concurrency", "5", "--duration", "120s", "--max-tokens", "200") as load:
+            elastic.awaits(1, limit=LESS)
             leaving = elastic.running_on_leaving()
             elastic.awaits_ready(1, limit=STARTED)
             figures = load.figures(limit=STARTED)
     requests = figures["requests"]
     assert leaving > 0, "no answer was under way on a pod that left"
-    assert (requests["failed"], requests["unfinished"]) == (0, 0), figures["errors"]
+    assert (requests["failed"], requests["refused_503"], requests["unfinished"]) == (0, 0, 0), figures["errors"]
     assert requests["succeeded"] > 10
-    assert seen.steps in ([1, 3, 1], [1, 2, 3, 1], [1, 3, 2, 1], [1, 2, 3, 2, 1])
+    assert seen.steps in ([1, 3, 1], [1, 3, 2, 1]), "up once, and down without another step up"
 
 
 def test_answers_that_take_long_bring_pods(elastic: Elastic, installed: Cluster) -> None:
     elastic.scale_by("LatencyP95", 1.0)
     with recorded(elastic, "LatencyP95") as seen, _offered(elastic, installed, "--rate", "10:5m", "--max-tokens", "64"):
         elastic.awaits(3, limit=DECIDED)
-        assert "3: LatencyP95" in _last_decision(elastic)
-    assert seen.steps in ([1, 3], [1, 2, 3])
+        _await_decision(elastic, "1 → 3: LatencyP95")
+    assert seen.steps == [1, 3]
 
 
 def test_a_busy_gpu_brings_pods_and_an_idle_one_takes_them_away(elastic: Elastic) -> None:
     elastic.gpu(0)
     elastic.scale_by("GPUUtilization", 40)
-    elastic.awaits(1, limit=DECIDED + DELAY)
+    elastic.awaits(1, limit=LESS)
     elastic.awaits_ready(1, limit=STARTED)
     with recorded(elastic, "GPUUtilization") as seen:
         elastic.gpu(96)
         elastic.awaits(3, limit=DECIDED)
-        assert "1 → 3: GPUUtilization 96 %, target 40 %" in _last_decision(elastic)
+        _await_decision(elastic, "1 → 3: GPUUtilization 96 %, target 40")
         _await_busy(elastic, 40)
     assert seen.steps == [1, 3]
 
@@ -136,7 +148,7 @@ def test_while_the_pods_do_not_answer_replicas_hold(elastic: Elastic) -> None:
         elastic.awaits_ready(3, limit=STARTED)
         assert seen.steps == [3]
         elastic.gpu(0)
-        elastic.awaits(1, limit=DECIDED + DELAY)
+        elastic.awaits(1, limit=LESS)
 
 
 def _await_busy(elastic: Elastic, percent: int) -> None:

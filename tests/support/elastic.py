@@ -64,6 +64,12 @@ class Elastic:
     def ready(self) -> int:
         return sum(is_ready(pod) for pod in self.pods())
 
+    def events(self, reason: str) -> list[str]:
+        """What events of this reason say of the model."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.lab.namespace}/events"
+        found = self.lab.kube.request("GET", path, fieldSelector=f"reason={reason}").json()["items"]
+        return [event["note"] for event in found if event["regarding"].get("uid") == self.uid]
+
     def log(self, pod: str) -> str:
         """What its server has logged."""
         return self.lab.kube.ctl("logs", "-n", self.lab.namespace, pod, "-c", SERVER)
