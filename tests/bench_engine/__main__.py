@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 from tests.bench.section import write_section
@@ -18,7 +18,8 @@ from tests.harness.places import ROOT
 from tests.harness.steps import say
 
 NEW = 32  # tokens of each answer
-LEAST = 5.0  # seconds of measuring, each point
+ROUNDS = 3  # of each point; in each, every contender has its turn
+LEAST = 2.0  # seconds of measuring, each turn
 POINTS = [Point(prompt, crowd) for prompt in (32, 512) for crowd in (1, 8, 32)]
 Contender = Callable[[], AbstractAsyncContextManager[Ask]]
 
@@ -35,15 +36,23 @@ async def _speed(ask: Ask, point: Point, numbers: Iterator[int]) -> float:
     return made / took
 
 
-async def _measured(name: str, contender: Contender, points: list[Point]) -> dict[Point, float]:
-    found = {}
-    async with contender() as ask:
-        await ask("warm up", 4)
-        numbers = itertools.count(1000)
-        for point in points:
-            found[point] = await _speed(ask, point, numbers)
-            say(f"{name}: prompt {point.prompt}, {point.crowd} at once: {found[point]:.1f} tokens/s")
-    return found
+async def _measured(model: str, contenders: dict[str, Contender], points: list[Point]) -> report.Rows:
+    """All are up at once and take turns: a machine that is slower for some minutes is slower for all of them."""
+    rows: dict[str, dict[Point, list[float]]] = {name: {point: [] for point in points} for name in contenders}
+    numbers = itertools.count(1000)
+    async with AsyncExitStack() as stack:
+        asks = {}
+        for name, contender in contenders.items():
+            asks[name] = await stack.enter_async_context(contender())
+            await asks[name]("warm up", 4)
+            say(f"{model}, {name}: up")
+        for point, turn in itertools.product(points, range(1, ROUNDS + 1)):
+            for name, ask in asks.items():
+                crowd = min(point.crowd, 8) if name == report.LOCK else point.crowd  # more would only wait longer
+                rows[name][point].append(await _speed(ask, Point(point.prompt, crowd), numbers))
+            found = ", ".join(f"{row[point][-1]:.1f}" for row in rows.values())
+            say(f"{model}: prompt {point.prompt}, {point.crowd} at once, round {turn} of {ROUNDS}: {found} tokens/s")
+    return rows
 
 
 def contenders(base: Path, adapter: Path, gguf: Path | None) -> dict[str, Contender]:
@@ -70,13 +79,14 @@ async def _run(only: list[str], points: list[Point]) -> AsyncIterator[tuple[list
         pairs = models.pairs(Path(folder))
         storm = await overload.measured(*next(iter(pairs.values()))) if not only or "overload" in only else None
         for name, (base, adapter) in pairs.items():
-            rows = {}
             gguf = models.GGUF if name == models.SMALL else None
-            for contender, make in contenders(base, adapter, gguf).items():
-                if not only or any(word in contender for word in only):
-                    rows[contender] = await _measured(f"{name}, {contender}", make, points)
-            if rows:
-                tables.append(Table(name, rows))
+            chosen = {
+                contender: make
+                for contender, make in contenders(base, adapter, gguf).items()
+                if not only or any(word in contender for word in only)
+            }
+            if chosen:
+                tables.append(Table(name, await _measured(name, chosen, points)))
             yield tables, storm
 
 

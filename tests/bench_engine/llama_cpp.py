@@ -11,7 +11,7 @@ AT_ONCE, TOKENS = 32, 640  # requests, and of each prompt and answer together
 def main(gguf: str, port: str) -> None:
     wanted = xllamacpp.CommonParams()
     wanted.model.path = gguf
-    wanted.hostname, wanted.port = "127.0.0.1", int(port)
+    wanted.hostnames, wanted.port = ["127.0.0.1"], int(port)
     wanted.n_parallel, wanted.n_ctx = AT_ONCE, AT_ONCE * TOKENS
     server = xllamacpp.Server(wanted)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
