@@ -135,6 +135,7 @@ def _prune_build_cache() -> None:
 
 def size_megabytes(reference: str) -> float:
     """The size of an image in the node; its layers are stored uncompressed."""
-    rows = kind.in_node("ctr", "-n", "k8s.io", "images", "list", f"name==docker.io/{reference}").splitlines()
-    number, unit = re.search(r"([\d.]+) ([KMG])iB", rows[-1]).groups()  # type: ignore[union-attr]
+    listed = kind.in_node("ctr", "-n", "k8s.io", "images", "list", f"name==docker.io/{reference}")
+    # Not by its place: the program may say something else besides.
+    number, unit = re.search(r"([\d.]+) ([KMG])iB", listed).groups()  # type: ignore[union-attr]
     return float(number) * 1024.0 ** " KMG".index(unit) / 1e6
