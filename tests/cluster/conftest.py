@@ -55,8 +55,9 @@ def upgrade(cluster: Cluster, *values: str, sources: Mapping[str, Any] | None = 
     words = [part for value in (*chosen, *values) for part in ("--set-string", value)]
     words += ["--set-json", f"sources={json.dumps(sources)}"] if sources else []
     words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
-    to = ["--kubeconfig", cluster.kubeconfig]
-    run([program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words], timeout=400)
+    to: list[str | Path] = ["--kubeconfig", cluster.kubeconfig]
+    command: list[str | Path] = [program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words]
+    run(command, timeout=400)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +89,8 @@ def lab(kube: Kube, installed: Cluster, files: None) -> Iterator[Lab]:
 @contextmanager
 def forwarded(kube: Kube, namespace: str, target: str, port: int) -> Iterator[str]:
     """A URL on this machine for a port of the cluster."""
-    command = [program("kubectl"), "--kubeconfig", kube.kubeconfig, "port-forward", "-n", namespace, target, f":{port}"]
+    command: list[str | Path] = [program("kubectl"), "--kubeconfig", kube.kubeconfig]
+    command += ["port-forward", "-n", namespace, target, f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
         try:
             assert forwarding.stdout
