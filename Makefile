@@ -1,6 +1,6 @@
 # The commands everyone relies on. `make help` lists them; each one sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check generate test unit demo bench bench-engine bench-gpu bench-scaling control-plane clean-cluster
+.PHONY: help setup check generate test unit demo bench bench-engine bench-gpu bench-science bench-scaling control-plane clean-cluster
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,10 @@ bench-gpu: setup ## measure the engine on a GPU, for docs/benchmarks.md; says so
 
 bench-scaling: setup ## measure how replicas follow the load on a real cluster, for docs/benchmarks.md
 	$(RUN)/python -m tests.bench_scaling $(KUBECONFIG_OPTION)
+
+bench-science: setup ## measure how well texts are read, for docs/benchmarks.md
+	$(RUN)/python -m tests.bench_science
+	$(RUN)/python -m tests.science.papers
 
 control-plane: setup ## a real API server without containers; writes .cluster/control-plane.kubeconfig
 	$(RUN)/python -m tests.harness control-plane

@@ -40,6 +40,14 @@ def canonical(quantity: object) -> str:
     return f"{int(smallest) // base**power}{units[power]}"
 
 
+def amount(quantity: object) -> float:
+    """500m -> 0.5. Raises ValueError when it is not a quantity."""
+    match = _QUANTITY.fullmatch(canonical(quantity))
+    number, suffix = (match[1], match[2] or "") if match else ("0", "")
+    units, base, ones = (_BINARY, 1024, 0) if suffix in _BINARY[1:] else (_DECIMAL, 1000, _DECIMAL.index(""))
+    return float(Decimal(number) * Decimal(base) ** (units.index(suffix) - ones))
+
+
 def _bytes(quantity: object) -> int:
     """1Gi -> 1073741824."""
     match = _QUANTITY.fullmatch(canonical(quantity))

@@ -59,6 +59,16 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"serving": {"maxQueue": 0}}, ["spec.serving.maxQueue", "greater than or equal to 1"]),
     ({"serving": {"maxConcurrency": 1025}}, ["spec.serving.maxConcurrency", "less than or equal to 1024"]),
     ({"serving": {"requestTimeoutSeconds": 3601}}, ["requestTimeoutSeconds", "less than or equal to 3600"]),
+    ({"autoscaling": {}}, ["spec.autoscaling.maxReplicas: Required value"]),
+    ({"autoscaling": {"maxReplicas": 0}}, ["spec.autoscaling.maxReplicas", "greater than or equal to 1"]),
+    ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, ["minReplicas", "must not be greater than maxReplicas"]),
+    ({"autoscaling": {"maxReplicas": 2, "idleSeconds": 60}}, ["idleSeconds", "needs minReplicas: 0"]),
+    ({"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "CPU", "target": 1}]}}, ["type", "Unsupported value"]),
+    ({"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "GPUMemory", "target": 101}]}}, ["target", "percentages"]),
+    (
+        {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "InFlight", "target": n} for n in (1, 2)]}},
+        ["spec.autoscaling.metrics", "Duplicate value"],
+    ),
     ({"relicas": 2}, ['unknown field "spec.relicas"']),
 ]
 
@@ -93,14 +103,38 @@ def test_every_kind_of_source_is_accepted(lab: Lab, source: dict[str, Any]) -> N
     assert lab.create("sourced", checkpoint=source, baseModel=source)["spec"]["checkpoint"] == source
 
 
-@pytest.mark.parametrize("change", [{"replicas": 0}, {"replicas": 100}, {"profile": "p" * 63}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"replicas": 0},
+        {"replicas": 100},
+        {"profile": "p" * 63},
+        {
+            "autoscaling": {
+                "minReplicas": 0,
+                "maxReplicas": 100,
+                "metrics": [{"type": "GPUUtilization", "target": 100}, {"type": "InFlight", "target": 0.001}],
+                "scaleUpDelaySeconds": 3600,
+                "scaleDownDelaySeconds": 0,
+                "idleSeconds": 5,
+            }
+        },
+    ],
+    ids=lambda change: str(change)[:40],
+)
 def test_the_bounds_themselves_are_accepted(lab: Lab, change: dict[str, Any]) -> None:
     assert lab.create("edge", **change)["spec"].items() >= change.items()
 
 
 def test_every_default_stands_in_the_stored_object(lab: Lab) -> None:
-    spec = lab.create()["spec"]
+    spec = lab.create(autoscaling={"maxReplicas": 2})["spec"]
     assert spec["replicas"] == 1
+    assert spec["autoscaling"] == {
+        "minReplicas": 1,
+        "maxReplicas": 2,
+        "scaleUpDelaySeconds": 0,
+        "scaleDownDelaySeconds": 300,
+    }
     assert spec["quantization"] == {"method": "nf4", "computeDtype": "bfloat16"}
     assert spec["serving"] == {
         "maxModelLen": 2048,

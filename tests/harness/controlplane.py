@@ -57,7 +57,7 @@ def prepare() -> None:
 def start(name: str, kubeconfig: Path) -> ControlPlane:
     """Start a control plane of this name, or return the one that runs already."""
     kwokctl = _kwokctl()
-    plane = ControlPlane(name, kubeconfig, Path.home() / ".kwok" / "clusters" / name / "logs" / "audit.log")
+    plane = ControlPlane(name, kubeconfig, _folder(name) / "logs" / "audit.log")
     if name in run([kwokctl, "get", "clusters"]).split() and kubeconfig.exists():
         return plane
     binaries = programs(*_PROGRAMS)
@@ -85,6 +85,17 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
         for argument in ("kube-api-qps=500", "kube-api-burst=1000"):
             for program in ("kube-controller-manager", "kube-scheduler"):
                 command += ["--extra-args", f"{program}={argument}"]
+        # Autoscalers are looked at every 15 seconds: tests would wait for little else.
+        command += ["--extra-args", "kube-controller-manager=horizontal-pod-autoscaler-sync-period=2s"]
+        # As in any cluster, the API server passes requests on to its extensions in the name of who asks.
+        for argument in (
+            f"requestheader-client-ca-file={_folder(name) / 'pki' / 'ca.crt'}",
+            "requestheader-allowed-names=kwok-admin",
+            "requestheader-username-headers=X-Remote-User",
+            "requestheader-group-headers=X-Remote-Group",
+            "requestheader-extra-headers-prefix=X-Remote-Extra-",
+        ):
+            command += ["--extra-args", f"kube-apiserver={argument}"]
         for program, path in binaries.items():
             command += [_PROGRAMS[program], path]
         # Go's collector at its default takes a quarter of the two cores when many objects are written.
@@ -99,8 +110,12 @@ def stop(name: str, kubeconfig: Path) -> None:
     if name in run([_kwokctl(), "get", "clusters"]).split():
         with step(f"deleting the control plane {name}"):
             run([_kwokctl(), "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig])
-        shutil.rmtree(Path.home() / ".kwok" / "clusters" / name, ignore_errors=True)
+        shutil.rmtree(_folder(name), ignore_errors=True)
     kubeconfig.unlink(missing_ok=True)
+
+
+def _folder(name: str) -> Path:
+    return Path.home() / ".kwok" / "clusters" / name
 
 
 def _kwokctl() -> Path:

@@ -1,10 +1,12 @@
-"""Kubernetes' own schemas for kubeconform, from the source that the programs here are built from."""
+"""Kubernetes' own schemas for kubeconform, from the source that the programs here are built from; and KEDA's."""
 
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.harness import places, toolchain
 from tests.harness.steps import step
@@ -35,6 +37,18 @@ def folder() -> Path:
                     (whole / name).write_text(json.dumps(schema))
                 whole.rename(path)
     return path
+
+
+def keda() -> Schema:
+    """KEDA's own definition of ScaledObject: a CustomResourceDefinition.
+
+    Raises
+    ------
+    HarnessError
+        The source is not there and cannot be had.
+    """
+    source = toolchain.source_of("github.com/kedacore/keda/v2", "keda")
+    return dict(yaml.safe_load((source / "config/crd/bases/keda.sh_scaledobjects.yaml").read_text()))
 
 
 def each(definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:

@@ -6,8 +6,9 @@ from textwrap import dedent
 import pytest
 
 from forge_operator.errors import InvalidSettings
-from forge_operator.settings import Settings, canonical, load
+from forge_operator.settings import Settings, amount, canonical, load
 from tests.golden import ROOT
+from tests.support.models import some_settings
 
 
 def _load(folder: Path, text: str) -> Settings:
@@ -116,3 +117,20 @@ def test_quantities_are_spelt_as_the_api_server_stores_them(given: object, store
 def test_what_is_not_a_quantity_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="is "):
         canonical(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("7200m", 7.2), ("0", 0), ("3", 3), ("1k", 1000), ("1Ki", 1024), ("250u", 0.00025), ("2Gi", 2**31)],
+)
+def test_a_quantity_is_a_number(given: str, value: float) -> None:
+    assert amount(given) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("backend", "vpa"), ("prometheusAddress", "prometheus:9090"), ("metricsAddress", "http://user@host")],
+)
+def test_a_mistake_about_autoscaling_is_named(field: str, value: str) -> None:
+    with pytest.raises(ValueError, match=rf"(?s)autoscaling\.{field}"):
+        some_settings(autoscaling={field: value})

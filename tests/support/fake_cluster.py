@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from forge_operator.api.v1alpha1 import Manifest
+from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.errors import ClusterError, Conflict, Missing
-from forge_operator.cluster.kinds import MODEL, Kind
+from forge_operator.cluster.kinds import DEPLOYMENT, MODEL, Kind
 from forge_operator.control.cache import Id, id_of
 
 Refusal = Callable[[str, Id], ClusterError | None]  # what to answer to a verb at a place, None: do it
@@ -23,6 +24,7 @@ class FakeCluster:
         self.events: list[Manifest] = []
         self.refuse: Refusal = lambda verb, place: None
         self.mutate: Callable[[Manifest], None] = lambda thing: None  # an admission webhook
+        self.holders: dict[Id, set[str]] = {}  # managers of a Deployment's replicas
         self._versions = itertools.count(1)
 
     def put(self, kind: str, thing: Mapping[str, Any]) -> Manifest:
@@ -67,7 +69,9 @@ class FakeCluster:
                 whole = {"apiVersion": kind.api_version, "kind": kind.name, **thing}
                 yield copy.deepcopy({"metadata": thing["metadata"]} if metadata_only else whole)
 
-    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest:
+    async def apply(
+        self, manifest: Manifest, uid: str | None = None, *, manager: str = FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
         place = id_of(manifest["kind"], manifest)
         known = self.objects.get(place)
         if known is not None and uid is None:
@@ -76,8 +80,36 @@ class FakeCluster:
         if uid and (known is None or known["metadata"]["uid"] != uid):
             raise Conflict("the UID in the precondition does not match", 409)
         new = _merged(known or {}, manifest)
+        if place.kind == DEPLOYMENT.name:
+            self._keep_replicas(place, new, manifest, manager, force=force)
         self.mutate(new)
         return self.put(manifest["kind"], new)
+
+    def _keep_replicas(self, place: Id, new: Manifest, manifest: Manifest, manager: str, *, force: bool) -> None:
+        """The one field that passes from us to others: whoever sends it holds it, and with the last one it goes."""
+        before = self.objects.get(place, {}).get("spec", {}).get("replicas")
+        holders, sent = self.holders.setdefault(place, set()), manifest["spec"].get("replicas")
+        if sent is None:
+            was_last = holders == {manager}
+            holders.discard(manager)
+            if was_last or before is None:
+                new["spec"]["replicas"] = 1
+        elif before != sent and holders - {manager} and not force:
+            raise Conflict("Apply failed with 1 conflict", 409)
+        else:
+            self.holders[place] = {manager} if before != sent else holders | {manager}
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        place = id_of(DEPLOYMENT.name, deployment)
+        self._write("scale", place)
+        if self.objects[place]["metadata"]["resourceVersion"] != deployment["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified", 409)
+        self.scaled_by("scale", place, replicas)
+
+    def scaled_by(self, manager: str, place: Id, replicas: int) -> None:
+        """As an autoscaler does it: the field is its own from then on."""
+        self.holders[place] = {manager}
+        self.edit(place, lambda thing: thing["spec"].update(replicas=replicas))
 
     async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest:
         place = id_of(MODEL.name, model)

@@ -29,6 +29,9 @@ _PLACES = {
     "Job": ("apis/batch/v1", "jobs"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
+    "APIService": ("apis/apiregistration.k8s.io/v1", "apiservices"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles"),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
@@ -41,10 +44,11 @@ _PLACES = {
     "Service": ("api/v1", "services"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "ConfigMap": ("api/v1", "configmaps"),
+    "Secret": ("api/v1", "secrets"),
     "PersistentVolume": ("api/v1", "persistentvolumes"),
     "PersistentVolumeClaim": ("api/v1", "persistentvolumeclaims"),
 }
-# What a ScientificModel has, in the order in which the operator applies it.
+# What a ScientificModel that nobody scales has, in the order in which the operator applies it.
 CHILDREN = ("ServiceAccount", "NetworkPolicy", "Service", "Deployment", "PodDisruptionBudget")
 
 

@@ -70,9 +70,11 @@ def a_report(**changes: Any) -> Report:
 def a_live_deployment(model: Model, settings: Settings | None = None, **status: Any) -> Manifest:
     """The model's Deployment after the API server and its controller have seen it."""
     manifest = next(child for child in desired(model, settings or some_settings()) if child["kind"] == "Deployment")
-    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), model.spec.replicas)
+    spec = {"replicas": 1, **manifest["spec"]}  # the API server's default
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), spec["replicas"])
     return {
         **manifest,
+        "spec": spec,
         "metadata": {**manifest["metadata"], "generation": 3},
         "status": {"observedGeneration": 3, **counts, **status},
     }

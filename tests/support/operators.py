@@ -40,6 +40,11 @@ def rendered(release: str, *values: str, file: Path | None = None, monitored: bo
     return [manifest for manifest in yaml.safe_load_all(run(command)) if manifest]
 
 
+def component(manifest: Manifest) -> str:
+    """Which of the chart's programs an object belongs to."""
+    return str(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
+
+
 @dataclass(frozen=True)
 class Installed:
     """What `helm install` leaves for the operator to run with: who it is, and its settings."""
@@ -50,20 +55,29 @@ class Installed:
 
 
 def install(kube: Kube, folder: Path, release: str, *values: str) -> Installed:
-    """Apply all that the chart renders but its workload, which is what `running` starts as a process."""
+    """Apply all that the chart renders but the operator's pods, which are what `running` starts as a process.
+
+    The metrics server is not registered either: while nobody answers there, no namespace can be deleted.
+    """
     manifests = [m for m in rendered(release, *values) if "helm.sh/hook" not in m["metadata"].get("annotations", {})]
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release}})
-    workload = next(m for m in manifests if m["kind"] == "Deployment")
+    workload = next(m for m in manifests if m["kind"] == "Deployment" and component(m) == "operator")
     for manifest in manifests:
-        if manifest is not workload:
+        unregistered = component(manifest) == "metrics-api" and manifest["kind"] in ("Deployment", "APIService")
+        if manifest is not workload and not unregistered:
             kube.apply(manifest, manager="helm")
     account = workload["spec"]["template"]["spec"]["serviceAccountName"]
-    path = f"/api/v1/namespaces/{release}/serviceaccounts/{account}/token"
+    settings = next(m["data"]["config.yaml"] for m in manifests if m["kind"] == "ConfigMap")
+    return as_account(kube, folder, release, account, yaml.safe_load(settings))
+
+
+def as_account(kube: Kube, folder: Path, namespace: str, account: str, settings: Mapping[str, Any]) -> Installed:
+    """What a program runs with that has this ServiceAccount."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     ask = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
     token = kube.request("POST", path, ask).json()["status"]["token"]
-    settings = next(m["data"]["config.yaml"] for m in manifests if m["kind"] == "ConfigMap")
-    user = f"system:serviceaccount:{release}:{account}"
-    return Installed(user, _kubeconfig(kube, folder / f"{release}.kubeconfig", token), yaml.safe_load(settings))
+    kubeconfig = _kubeconfig(kube, folder / f"{namespace}-{account}.kubeconfig", token)
+    return Installed(f"system:serviceaccount:{namespace}:{account}", kubeconfig, settings)
 
 
 def await_crd(kube: Kube) -> None:

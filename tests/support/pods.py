@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.expositions import Exposition
 from tests.support.models import a_report
 
 Report = dict[str, Any]
@@ -24,20 +25,28 @@ PROBE_FAILED = said(probe={"succeeded": False, "tokens": 0, "milliseconds": 12})
 
 
 class AdminPort(ThreadingHTTPServer):
-    """Answers `/report` for every pod; a test replaces `answer`, a function of the pod's address."""
+    """Answers `/report` and `/metrics` for every pod; a test replaces `answer` and `metrics`, functions of its address.
+
+    Metrics that are None never come.
+    """
 
     daemon_threads = True
     request_queue_size = 256
     answer: Callable[[str], Answer]
+    metrics: Callable[[str], str | None]
     asked: Counter[str]  # requests by pod address
 
     def __init__(self, port: int = 8081) -> None:
         super().__init__(("0.0.0.0", port), _Handler)
+        self.hangs_until = threading.Event()
         self.reset()
 
     def reset(self) -> None:
         self.asked = Counter()
         self.say(said())
+        self.metrics = lambda address: Exposition().text
+        self.hangs_until.set()
+        self.hangs_until = threading.Event()
 
     def say(self, answer: Answer) -> None:
         """From now on all pods say this."""
@@ -50,12 +59,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = self.connection.getsockname()[0]  # which pod was asked
+        if self.path == "/metrics":
+            self._tell_metrics(address)
+            return
         self.server.asked[address] += 1
         answer = self.server.answer(address) if self.path == "/report" else 404
         status, body = (answer, {}) if isinstance(answer, int) else (200, answer)
-        content = json.dumps(body).encode()
+        self._send(status, "application/json", json.dumps(body).encode())
+
+    def _tell_metrics(self, address: str) -> None:
+        text, hangs_until = self.server.metrics(address), self.server.hangs_until
+        if text is None:
+            hangs_until.wait()
+            self.close_connection = True
+            return
+        self._send(200, "text/plain; version=0.0.4", text.encode())
+
+    def _send(self, status: int, kind: str, content: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -73,6 +95,7 @@ def admin_port() -> Iterator[AdminPort]:
     try:
         yield server
     finally:
+        server.hangs_until.set()
         server.shutdown()
         thread.join()
         server.server_close()

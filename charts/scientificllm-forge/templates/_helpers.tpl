@@ -8,6 +8,11 @@
 {{- end -}}
 {{- end }}
 
+{{/* The name of all that belongs to the metrics server. */}}
+{{- define "forge.metricsName" -}}
+{{- printf "%s-metrics-api" (include "forge.name" . | trunc 51 | trimSuffix "-") -}}
+{{- end }}
+
 {{/* The name of everything without a namespace: two releases must not share it. */}}
 {{- define "forge.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "forge.name" .) -}}
@@ -24,6 +29,36 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "forge.metricsSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: metrics-api
+{{- end }}
+
+{{- define "forge.metricsLabels" -}}
+{{ include "forge.metricsSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Whether autoscalers ask our metrics server; empty: no. KEDA asks Prometheus where there is one. */}}
+{{- define "forge.metricsServer" -}}
+{{- if or (eq .Values.autoscaling.backend "hpa") (and (eq .Values.autoscaling.backend "keda") (not .Values.autoscaling.prometheusAddress)) }}true{{ end -}}
+{{- end }}
+
+{{/* What the metrics server may do in each namespace that is served. */}}
+{{- define "forge.metricsRules" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- if eq .Values.podAccess "proxy" }}
+- apiGroups: [""]
+  resources: [pods/proxy]
+  verbs: [get]
+{{- end }}
 {{- end }}
 
 {{/* Whether the cluster knows this kind of the Prometheus operator; empty: no. A dict of `kind` and `root`. */}}
@@ -73,6 +108,10 @@ seccompProfile:
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# Of a model that an autoscaler has: from 0 to its first pods, which no HorizontalPodAutoscaler does.
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
@@ -82,6 +121,13 @@ seccompProfile:
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Those of a backend that was chosen before are removed.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, {{ if eq .Values.autoscaling.backend "hpa" }}create, patch, {{ end }}delete]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, {{ if eq .Values.autoscaling.backend "keda" }}create, patch, {{ end }}delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]

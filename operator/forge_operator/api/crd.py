@@ -71,7 +71,7 @@ def definition() -> dict[str, Any]:
     columns = [
         _column("Ready", "string", f"{condition}.status", "Whether it answers through its adapter."),
         _column("Reason", "string", f"{condition}.reason", "Why, in one word."),
-        _column("Replicas", "integer", ".spec.replicas", "Pods asked for."),
+        _column("Replicas", "integer", ".status.replicas", "Pods that exist."),
         _column("Serving", "integer", ".status.readyReplicas", "Pods that are ready."),
         _column("URL", "string", ".status.url", "Where to send requests from inside the cluster."),
         _column("Age", "date", ".metadata.creationTimestamp", "Time since creation."),
@@ -81,6 +81,7 @@ def definition() -> dict[str, Any]:
         _column("Folder", "string", ".status.checkpoint.folder", "The folder of the run.", priority=1),
         _column("Step", "integer", ".status.checkpoint.trainingStep", "Steps of training.", priority=1),
         _column("Quantization", "string", ".status.checkpoint.quantizationMatch", "As in training?", priority=1),
+        _column("Scaling", "string", ".status.autoscaling.lastDecision", "The autoscaler's.", priority=1),
         _column("Message", "string", f"{condition}.message", "What to do.", priority=1),
     ]
     return {

@@ -3,6 +3,7 @@
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.access import network_policy, service, service_account
+from forge_operator.children.autoscaling import asked, autoscaler, most_replicas
 from forge_operator.children.deployment import deployment
 from forge_operator.children.disruption import disruption_budget
 from forge_operator.children.fetching import admit
@@ -25,6 +26,8 @@ def desired(model: Model, settings: Settings) -> list[Manifest]:
         service(model),
         deployment(model, settings),
     ]
-    if model.spec.replicas > 1:
+    if wish := asked(model, settings):
+        children.append(autoscaler(model, wish, settings))
+    if most_replicas(model, settings) > 1:
         children.append(disruption_budget(model))
     return [with_intent(child) for child in children]

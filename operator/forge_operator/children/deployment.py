@@ -12,6 +12,7 @@ from forge_operator.api.v1alpha1 import (
     Spec,
 )
 from forge_operator.children import fetching
+from forge_operator.children.autoscaling import asked
 from forge_operator.children.container import literal, resources, restricted, scratch
 from forge_operator.children.shape import (
     ADMIN_PORT,
@@ -46,7 +47,8 @@ def deployment(model: Model, settings: Settings) -> Manifest:
         "kind": "Deployment",
         "metadata": {**shared, "annotations": {**shared["annotations"], URL_ANNOTATION: url}},
         "spec": {
-            "replicas": model.spec.replicas,
+            # An autoscaler's field is not ours to send: each apply would fight it.
+            **({} if asked(model, settings) else {"replicas": model.spec.replicas}),
             "revisionHistoryLimit": 2,
             # Longer than start-up may take: a slow load is not a failed rollout.
             "progressDeadlineSeconds": _STARTUP_SECONDS + attempts + 600,

@@ -6,7 +6,7 @@ from forge_operator.children.shape import metadata, selector
 
 
 def disruption_budget(model: Model) -> Manifest:
-    """For models with more than one pod; with one, a budget would block every drain for ever."""
+    """For models that may have more than one pod. It never blocks the drain of a single one."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import KIND, Manifest
-from forge_operator.children.shape import INTENT_ANNOTATION, digest
+from forge_operator.children.shape import FIELD_MANAGER, INTENT_ANNOTATION, digest
 from forge_operator.cluster.errors import Conflict, Declined, Forbidden, Missing, Terminating
+from forge_operator.cluster.handover import hand_over
 from forge_operator.cluster.kinds import CHILDREN, Kind
 from forge_operator.errors import ChildDeclined, NameConflict, NotYet
 
@@ -22,7 +23,9 @@ class Writer(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False) -> Manifest | None: ...
 
-    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest: ...
+    async def apply(
+        self, manifest: Manifest, uid: str | None = None, *, manager: str = FIELD_MANAGER, force: bool = True
+    ) -> Manifest: ...
 
 
 class Applier:
@@ -50,6 +53,7 @@ class Applier:
         if satisfied(child, live) or self._is_known_not_to_stick(child, live):
             return None
         try:
+            await hand_over(self._client, child, live)
             return await self._write(child, live["metadata"]["uid"])
         except Conflict as error:
             raise NotYet(str(error)) from error
@@ -139,7 +143,10 @@ def _controller(live: Manifest) -> dict[str, Any] | None:
 
 
 def _item_key(items: list[Any]) -> str | None:
-    return next((key for key in _ITEM_KEYS if items and all(isinstance(i, Mapping) and key in i for i in items)), None)
+    """None for a list of plain values, and for one in which two items have the same of all we could tell them by."""
+    if not items or not all(isinstance(item, Mapping) for item in items):
+        return None
+    return next((key for key in _ITEM_KEYS if len({item[key] for item in items if key in item}) == len(items)), None)
 
 
 def _intent(child: Manifest) -> str:

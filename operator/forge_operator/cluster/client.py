@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -14,12 +15,13 @@ from kubernetes.aio.client import ApiClient, Configuration
 from forge_operator.api.v1alpha1 import API_VERSION, Manifest
 from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.errors import Missing, Unavailable, from_answer
-from forge_operator.cluster.kinds import CHILDREN, EVENT, MODEL, Kind
+from forge_operator.cluster.kinds import CHILDREN, DEPLOYMENT, EVENT, MODEL, Kind
 from forge_operator.errors import InvalidSettings
 
 _TIMEOUT = 30.0  # seconds of one call; lists of many objects included
 _PAGE = 100  # objects of one answer
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONNECTIONS = 64
@@ -94,12 +96,24 @@ class Client:
                 return
             query = {**query, "continue": token}
 
-    async def apply(self, manifest: Manifest, uid: str | None = None) -> Manifest:
-        """Server-side apply to the object that has this uid, or where there is none of this name. Else Conflict."""
+    async def apply(
+        self, manifest: Manifest, uid: str | None = None, *, manager: str = FIELD_MANAGER, force: bool = True
+    ) -> Manifest:
+        """Server-side apply to the object that has this uid, or where there is none of this name. Else Conflict.
+
+        Without `force` it is a Conflict too when another manager holds a field with another value.
+        """
         meta = manifest["metadata"]
         guard = {"uid": uid} if uid else {"resourceVersion": _NEVER}
         body = {**manifest, "metadata": {**meta, **guard}}
-        return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body)
+        return await self._apply(CHILDREN[manifest["kind"]].path(meta["namespace"], meta["name"]), body, manager, force)
+
+    async def scale(self, deployment: Manifest, replicas: int) -> None:
+        """Set the number of a Deployment's pods, if it is still as it was seen. Else Conflict."""
+        meta = deployment["metadata"]
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "spec": {"replicas": replicas}}
+        path = DEPLOYMENT.path(meta["namespace"], meta["name"], "scale")
+        await self.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, content=_MERGE)
 
     async def apply_status(self, model: Manifest, status: Mapping[str, Any]) -> Manifest:
         """Write the status of this very model; one of the same name that came later is a Conflict."""
@@ -111,8 +125,8 @@ class Client:
         """Create an event."""
         await self.request("POST", EVENT.path(event["metadata"]["namespace"]), body=event)
 
-    async def _apply(self, path: str, body: Manifest) -> Manifest:
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+    async def _apply(self, path: str, body: Manifest, manager: str = FIELD_MANAGER, force: bool = True) -> Manifest:
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self.request("PATCH", path, query, body, content=_APPLY)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
@@ -122,6 +136,14 @@ class Client:
             await self.request("DELETE", kind.path(namespace, name), body=options)
         except Missing:
             return
+
+    async def read(self, path: str, *, largest: int, timeout: float = _TIMEOUT) -> bytes:
+        """What is at a path that does not answer JSON, such as a pod's proxy: `largest` bytes of it at most."""
+        async with self._answer("GET", path, accept="*/*", timeout=timeout) as answer:
+            text = await at_most(answer.content, largest)
+            if answer.status != 200:
+                raise from_answer(answer.status, text, f"GET {path}")
+            return text
 
     async def request(
         self,
@@ -135,16 +157,41 @@ class Client:
         timeout: float = _TIMEOUT,
     ) -> Manifest:
         """One call; the answer's JSON."""
+        call = self._answer(method, path, query, body, content=content, accept=accept, timeout=timeout)
+        async with call as answer:
+            text = await answer.read()
+            found = json.loads(text) if answer.status < 300 else None
+            if not isinstance(found, dict):
+                raise from_answer(answer.status, text, f"{method} {path}")
+            return found
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        *,
+        content: str = "application/json",
+        accept: str = "application/json",
+        timeout: float,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer as it begins; what goes wrong until its end is an Unavailable."""
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
         url = f"{self.configuration.host}{path}?{urlencode(query or {})}"
-        did = f"{method} {path}"
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             answer = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
-            text = await answer.read()
-            found = json.loads(text) if answer.status < 300 else None
+            async with answer.response as response:
+                yield response
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unavailable(f"{did}: {str(error) or type(error).__name__}") from error
-        if not isinstance(found, dict):
-            raise from_answer(answer.status, text, did)
-        return found
+            raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
+
+
+async def at_most(stream: aiohttp.StreamReader, largest: int) -> bytes:
+    """The beginning of a body that somebody sends whom we do not trust to end."""
+    text = await stream.read(largest)
+    while len(text) < largest and (more := await stream.read(largest - len(text))):
+        text += more
+    return text

@@ -47,9 +47,9 @@ def from_answer(code: int, text: bytes, did: str) -> ClusterError:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return Terminating(message, code)
     if code == 403 and " cannot " in said and "User " in said:
-        return Forbidden(f"{message}. Grant it to the operator's ServiceAccount; the chart's Role does.", code)
+        return Forbidden(f"{message}. Grant it to this ServiceAccount; the chart's roles do.", code)
     if code == 401:
-        return Unavailable(f"{message}. The operator's credentials are not accepted.", code)
+        return Unavailable(f"{message}. These credentials are not accepted.", code)
     kinds: dict[int, type[ClusterError]] = {400: Declined, 403: Declined, 404: Missing, 409: Conflict, 422: Declined}
     return kinds.get(code, Unavailable)(message, code)
 

@@ -31,6 +31,14 @@ MODEL: Final = Kind(KIND, GROUP, VERSION, PLURAL)
 POD: Final = Kind("Pod", "", "v1", "pods")
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 LEASE: Final = Kind("Lease", "coordination.k8s.io", "v1", "leases")
+# What the metrics server keeps its certificate in, who may speak for users, and where it is registered.
+SECRET: Final = Kind("Secret", "", "v1", "secrets")
+CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
+API_SERVICE: Final = Kind("APIService", "apiregistration.k8s.io", "v1", "apiservices")
+
+DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
+AUTOSCALER: Final = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")
+SCALED_OBJECT: Final = Kind("ScaledObject", "keda.sh", "v1alpha1", "scaledobjects")
 
 # What `children.desired` may return, by kind.
 CHILDREN: Final = {
@@ -39,7 +47,12 @@ CHILDREN: Final = {
         Kind("ServiceAccount", "", "v1", "serviceaccounts"),
         Kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies"),
         Kind("Service", "", "v1", "services"),
-        Kind("Deployment", "apps", "v1", "deployments"),
+        DEPLOYMENT,
+        AUTOSCALER,
+        SCALED_OBJECT,
         Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),
     )
 }
+
+# Those whose definition is not Kubernetes' own: not every cluster has them.
+OPTIONAL: Final = (SCALED_OBJECT,)

@@ -7,7 +7,7 @@ import aiohttp
 
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.shape import ADMIN_PORT
-from forge_operator.cluster.client import Client
+from forge_operator.cluster.client import Client, at_most
 from forge_operator.cluster.errors import ClusterError
 from forge_operator.cluster.kinds import POD
 from forge_operator.errors import OperatorError
@@ -47,10 +47,7 @@ class Reports:
             async with self._pods.get(f"http://{host}:{ADMIN_PORT}/report") as answer:
                 if answer.status != 200:
                     raise ReportUnavailable(f"the pod answered {answer.status}")
-                text = await answer.content.read(_LARGEST)
-                while len(text) < _LARGEST and (more := await answer.content.read(_LARGEST - len(text))):
-                    text += more
-                return json.loads(text)
+                return json.loads(await at_most(answer.content, _LARGEST))
         except (ValueError, RecursionError) as error:
             raise ReportUnavailable("the pod answered something that is not JSON") from error
         except TimeoutError as error:

@@ -11,7 +11,7 @@ from typing import Protocol
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.shape import MANAGED_BY
 from forge_operator.cluster.errors import ClusterError
-from forge_operator.cluster.kinds import CHILDREN, MODEL, POD, Kind
+from forge_operator.cluster.kinds import MODEL, Kind
 from forge_operator.control.cache import Cache, Id, Key, id_of
 from forge_operator.control.metrics import Metrics
 from forge_operator.control.queue import Queue
@@ -19,7 +19,6 @@ from forge_operator.errors import NotYet, OperatorError
 
 logger = logging.getLogger(__name__)
 
-WATCHED = (MODEL, *CHILDREN.values(), POD)
 _LONGEST = 60.0  # seconds of one reconcile; every call in it has a limit of its own
 _AUDIT_EVERY = 30.0  # seconds; two audits that agree are a finding
 # At the start sooner: nobody tells of objects that went between our first list and a watch's own.
@@ -70,9 +69,9 @@ async def resync(queue: Queue[Key], cache: Cache, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-async def prime(client: Lister, cache: Cache, namespaces: Collection[str]) -> None:
+async def prime(client: Lister, cache: Cache, kinds: Collection[Kind], namespaces: Collection[str]) -> None:
     """Fill the cache before the first worker runs: otherwise a restart would judge what it has not seen."""
-    for kind in WATCHED:
+    for kind in kinds:
         for namespace in namespaces or ("",):
             async for thing in client.list(kind, namespace, selector_of(kind)):
                 cache.put(kind.name, thing)
@@ -89,8 +88,15 @@ class Audit:
     Kopf tells nothing of objects that went while a watch was interrupted, so only a list can.
     """
 
-    def __init__(self, client: Lister, cache: Cache, queue: Queue[Key], namespaces: Collection[str]) -> None:
-        self._client, self._cache, self._queue = client, cache, queue
+    def __init__(
+        self,
+        client: Lister,
+        cache: Cache,
+        queue: Queue[Key],
+        kinds: Collection[Kind],
+        namespaces: Collection[str],
+    ) -> None:
+        self._client, self._cache, self._queue, self._kinds = client, cache, queue, kinds
         self._namespaces = namespaces or ("",)
         self._ghosts: set[tuple[Id, str]] = set()
         self._unseen: set[tuple[Id, str]] = set()
@@ -109,7 +115,7 @@ class Audit:
         """One comparison. Raises ClusterError. `hurried`: too soon after another to call a watch deaf."""
         ghosts: set[tuple[Id, str]] = set()
         unseen: set[tuple[Id, str]] = set()
-        for kind in WATCHED:
+        for kind in self._kinds:
             listed: dict[Id, str] = {}
             for namespace in self._namespaces:
                 async for thing in self._client.list(kind, namespace, selector_of(kind), metadata_only=True):

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,20 @@ from typing import Any
 import kopf
 
 from forge_operator.cluster.client import Client
+from forge_operator.cluster.discovery import await_change, known
+from forge_operator.cluster.kinds import Kind
 from forge_operator.cluster.leader import Leader
 from forge_operator.cluster.reports import Reports
 from forge_operator.cluster.schema import check
 from forge_operator.control.cache import Cache, Key
 from forge_operator.control.metrics import Metrics
+from forge_operator.control.observe import Observer
 from forge_operator.control.queue import Queue
 from forge_operator.control.reconcile import Reconciler
 from forge_operator.control.workers import Audit, prime, resync, work
 from forge_operator.handlers import watches
 from forge_operator.handlers.probes import probe, serving, text
+from forge_operator.handlers.together import first_of
 from forge_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,8 +38,9 @@ _STUCK_AFTER = 80.0  # seconds without a finished reconcile, while there is work
 class Operator:
     """The parts, and how they meet."""
 
-    def __init__(self, client: Client, settings: Settings, *, in_cluster: bool) -> None:
-        self._client, self._settings = client, settings
+    def __init__(self, client: Client, settings: Settings, kinds: Collection[Kind], *, in_cluster: bool) -> None:
+        """`kinds`: those to watch, which are all that the cluster knows."""
+        self._client, self._settings, self._kinds = client, settings, kinds
         way = settings.pod_access if settings.pod_access != "auto" else ("direct" if in_cluster else "proxy")
         self._reports = Reports(client, way)
         self._cache = Cache()
@@ -43,15 +48,18 @@ class Operator:
         self._metrics = Metrics()
         self._identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._leader = Leader(client, settings.leader_election, self._identity)
-        self._audit = Audit(client, self._cache, self._queue, settings.watch_namespaces)
+        self._audit = Audit(client, self._cache, self._queue, kinds, settings.watch_namespaces)
+        self._observer = Observer(self._cache, self._reports, settings, kinds, _now)
         self._reconciler = Reconciler(
             client,
             self._cache,
-            self._reports,
+            self._observer,
             settings,
+            kinds,
             self._metrics,
-            lambda: datetime.now(UTC),
+            _now,
             self._queue.give_way,
+            self._queue.add_after,
         )
         self._works = False
         self._metrics.watch(
@@ -64,7 +72,7 @@ class Operator:
         metrics = {"/metrics": text(self._metrics.text)}
         async with serving(self._settings.probe_port, probes), serving(self._settings.metrics_port, metrics):
             try:
-                await _first(self._lead(), stop.wait())
+                await first_of(self._lead(), stop.wait())
                 if not stop.is_set():
                     await self._work(stop)
             finally:
@@ -75,7 +83,7 @@ class Operator:
         await check(self._client)
         if self._settings.leader_election.enabled:
             await self._leader.acquire()
-        await prime(self._client, self._cache, self._settings.watch_namespaces)
+        await prime(self._client, self._cache, self._kinds, self._settings.watch_namespaces)
         for key in self._cache.models():
             self._queue.add(key)
 
@@ -87,17 +95,19 @@ class Operator:
             self._audit.run(),
             self._watch(stop),
         ]
+        if settings.autoscaling.backend == "keda":
+            loops.append(await_change(self._client, self._kinds))
         if settings.leader_election.enabled:
             loops.append(self._leader.hold())
         self._works = True
         logger.info("working on %d models", len(list(self._cache.models())))
-        await _first(*loops)
+        await first_of(*loops)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         namespaces = self._settings.watch_namespaces
         await kopf.operator(
-            registry=watches.registry(self._client, self._cache, self._queue, self._reconciler.forget_pod),
-            settings=watches.settings(),
+            registry=watches.registry(self._client, self._cache, self._queue, self._kinds, self._observer.forget_pod),
+            settings=watches.settings(self._kinds),
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=stop,
@@ -118,16 +128,8 @@ class Operator:
         return "starting"
 
 
-async def _first(*parts: Coroutine[Any, Any, Any]) -> Any:
-    """What the first part to end returns or raises; the others are cancelled."""
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(iter(done)).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def run(settings: Settings, kubeconfig: Path | None) -> None:
@@ -137,4 +139,4 @@ async def run(settings: Settings, kubeconfig: Path | None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await Client.connect(kubeconfig) as client:
         inside = kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ
-        await Operator(client, settings, in_cluster=inside).run(stop)
+        await Operator(client, settings, await known(client), in_cluster=inside).run(stop)

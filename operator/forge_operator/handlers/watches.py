@@ -1,7 +1,7 @@
 """Kopf as the informer. An event changes the cache and names a model to look at; nothing is decided here."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -11,7 +11,7 @@ from forge_operator.cluster.client import Client
 from forge_operator.cluster.kinds import MODEL, POD, Kind
 from forge_operator.control.cache import Cache, Key
 from forge_operator.control.queue import Queue
-from forge_operator.control.workers import WATCHED, selector_of
+from forge_operator.control.workers import selector_of
 
 # Children and pods change several times in a row, and each look may be a write: seconds to wait for the last change.
 _SETTLE = 0.3
@@ -39,7 +39,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
         """Nothing is kept."""
 
 
-def settings() -> kopf.OperatorSettings:
+def settings(kinds: Collection[Kind]) -> kopf.OperatorSettings:
     """Kopf as a plain informer: it writes nothing, and does not go when the API server is away."""
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
@@ -50,14 +50,18 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.idle_timeout = 0.5  # Kopf keeps a task, and the last event, of each object for so long
     chosen.networking.request_timeout = 45
     chosen.networking.error_backoffs = Endless()
-    for kind in WATCHED:
+    for kind in kinds:
         if selector := selector_of(kind):
             chosen.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
     return chosen
 
 
 def registry(
-    client: Client, cache: Cache, queue: Queue[Key], pod_is_gone: Callable[[Mapping[str, Any]], None]
+    client: Client,
+    cache: Cache,
+    queue: Queue[Key],
+    kinds: Collection[Kind],
+    pod_is_gone: Callable[[Mapping[str, Any]], None],
 ) -> kopf.OperatorRegistry:
     """What Kopf watches for us, and as whom."""
     found = kopf.OperatorRegistry()
@@ -66,7 +70,7 @@ def registry(
         return await session(client)
 
     kopf.on.login(registry=found)(login)
-    for kind in WATCHED:
+    for kind in kinds:
         seen = _handler(kind, cache, queue, pod_is_gone)
         kopf.on.event(kind.group, kind.version, kind.plural, id=kind.plural, registry=found)(seen)
     return found

@@ -4,16 +4,19 @@ Ready               a generation through this adapter succeeded on a ready pod o
 CheckpointVerified  the ready pods loaded one and the same checkpoint, and its folder still holds it
 AdapterEffective    the adapter changes the base model's answers; absent for a whole model, which has no adapter
 Progressing         all pods run the present spec (True), are getting there (Unknown), or cannot (False)
+AutoscalingActive   the autoscaler sees its metrics; absent for a model that asks for none
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from forge_operator.api.fields import MESSAGE_LENGTH, fitting
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import URL_ANNOTATION, Manifest
 from forge_operator.errors import InvalidSpec, NameConflict, NotYet, SourceDenied
+from forge_operator.status.autoscaling import autoscaling
+from forge_operator.status.decisions import decisions, stamp
 from forge_operator.status.observed import Observed, Report, has_settled, is_ready, uid
 from forge_operator.status.reasons import FETCH_WORDS, Reason
 from forge_operator.status.trouble import Verdict, ours, trouble, yours
@@ -41,19 +44,22 @@ def judge(model: Model, observed: Observed, previous: Mapping[str, Any], now: da
         "CheckpointVerified": _checkpoint_verified,
         "AdapterEffective": _adapter_effective,
         "Progressing": _progressing,
+        "AutoscalingActive": autoscaling,
     }
     answers = {kind: question(model, observed) for kind, question in questions.items()}
     verdicts = {kind: verdict for kind, verdict in answers.items() if verdict is not None}
+    conditions = _conditions(verdicts, previous, model.generation, now)
     facts = {
         "url": _url(observed.deployment),
         "replicas": _count(observed.deployment, "replicas"),
         "readyReplicas": _count(observed.deployment, "readyReplicas"),
         "selector": _selector(observed.deployment),
         "checkpoint": _checkpoint(observed),
+        "autoscaling": decisions(model, observed, previous, conditions, now),
     }
     return {
         "observedGeneration": model.generation,
-        "conditions": _conditions(verdicts, previous, model.generation, now),
+        "conditions": conditions,
         **{key: value for key, value in facts.items() if value is not None},
     }
 
@@ -83,7 +89,9 @@ def refused(
 def _ready(model: Model, observed: Observed) -> Verdict:
     if observed.deployment is None:
         return ours(Reason.CREATING, "The model's Deployment is being made.")
-    if model.spec.replicas == 0:
+    if observed.wanted() == 0:
+        if observed.is_scaled:
+            return ours(Reason.IDLE, "No pod runs while nobody asks; a request starts one.")
         return yours(Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve the model.")
     reports = [report for _, report in observed.reporting()]
     if any(report.adapter_effect and not report.adapter_effect.effective for report in reports):
@@ -91,7 +99,7 @@ def _ready(model: Model, observed: Observed) -> Verdict:
     if any(not report.probe.succeeded for report in reports):
         return _with_old_pods(_PROBE_FAILED, observed)
     if reports:
-        return Verdict("True", Reason.SERVING, f"{len(reports)} of {model.spec.replicas} pods serve the model.")
+        return Verdict("True", Reason.SERVING, f"{len(reports)} of {observed.wanted()} pods serve the model.")
     return _with_old_pods(_missing_report(observed) or trouble(model, observed), observed)
 
 
@@ -155,7 +163,7 @@ def _adapter_effective(model: Model, observed: Observed) -> Verdict | None:
 
 
 def _only(subject: set[Reason], model: Model, observed: Observed) -> Verdict:
-    if observed.deployment is not None and model.spec.replicas > 0:
+    if observed.deployment is not None and observed.wanted() > 0:
         verdict = trouble(model, observed)
         if verdict.reason in subject:
             return verdict
@@ -163,7 +171,7 @@ def _only(subject: set[Reason], model: Model, observed: Observed) -> Verdict:
 
 
 def _progressing(model: Model, observed: Observed) -> Verdict:
-    deployment, wanted = observed.deployment, model.spec.replicas
+    deployment, wanted = observed.deployment, observed.wanted()
     if deployment is None:
         return ours(Reason.CREATING, "The model's Deployment is being made.")
     serving, total = len(observed.reporting()), _count(deployment, "replicas")
@@ -218,7 +226,7 @@ def _conditions(
     verdicts: Mapping[str, Verdict], previous: Mapping[str, Any], generation: int, now: datetime
 ) -> list[dict[str, Any]]:
     before = {condition["type"]: condition for condition in previous.get("conditions", [])}
-    present = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    present = stamp(now)
     conditions = []
     for kind, verdict in verdicts.items():
         old = before.get(kind, {})

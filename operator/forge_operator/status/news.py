@@ -15,7 +15,10 @@ class News:
 
 
 def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[News]:
-    """What a status says that the one before did not: reasons of Ready, and other conditions that became False."""
+    """What a status says that the one before did not.
+
+    That is reasons of Ready, other conditions that became False, and decisions of the autoscaler.
+    """
     known = {each["type"]: each["reason"] for each in before.get("conditions") or []}
     found: dict[str, News] = {}
     for each in after["conditions"]:
@@ -23,4 +26,11 @@ def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[News]:
         if new and (each["type"] == "Ready" or each["status"] == "False"):
             kind: Literal["Normal", "Warning"] = "Warning" if each["status"] == "False" else "Normal"
             found.setdefault(each["reason"], News(kind, each["reason"], each["message"]))
-    return list(found.values())
+    return [*found.values(), *_decision(before.get("autoscaling") or {}, after.get("autoscaling") or {})]
+
+
+def _decision(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[News]:
+    told = ("lastDecision", "lastDecisionTime")
+    if after.get("lastDecision") is None or all(before.get(key) == after.get(key) for key in told):
+        return []
+    return [News("Normal", "Scaled", after["lastDecision"])]

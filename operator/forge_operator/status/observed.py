@@ -73,6 +73,19 @@ class Report(_Said):
 
 
 @dataclass(frozen=True)
+class Autoscaler:
+    """Who scales a model that asks for it: the administrator's choice, and what there is of it.
+
+    `hpa` is the HorizontalPodAutoscaler, our own or KEDA's; `source` is KEDA's ScaledObject.
+    """
+
+    backend: Literal["hpa", "keda", "none"]
+    hpa: Manifest | None = None
+    source: Manifest | None = None
+    is_installed: bool = True
+
+
+@dataclass(frozen=True)
 class Observed:
     """A model's Deployment and pods as the API server has them, and what the pods say, by pod uid.
 
@@ -83,6 +96,16 @@ class Observed:
     pods: Sequence[Manifest] = ()
     reports: Mapping[str, Report] = field(default_factory=dict)
     report_errors: Mapping[str, str] = field(default_factory=dict)
+    autoscaler: Autoscaler | None = None  # None: the model asks for none
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the number of pods is an autoscaler's."""
+        return self.autoscaler is not None and self.autoscaler.backend != "none"
+
+    def wanted(self) -> int:
+        """Pods that the Deployment is to have, whoever decided it."""
+        return int((self.deployment or {}).get("spec", {}).get("replicas", 1))
 
     def current(self) -> list[Manifest]:
         """Pods made from the present template and not on their way out, by name."""

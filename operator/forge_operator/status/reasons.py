@@ -19,6 +19,7 @@ class Reason(StrEnum):
     VERIFIED = "Verified", "The ready pods loaded this checkpoint; its digest is in status.checkpoint."
     EFFECTIVE = "Effective", "The adapter changes the base model's answers."
     ROLLED_OUT = "RolledOut", "All pods run what the spec asks for."
+    SCALING = "Scaling", "The autoscaler sees its metrics and decides how many pods there are."
 
     # Ours: the operator or the cluster is still at it.
     CREATING = "Creating", "The Deployment or its pods are being made."
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     ROLLING_OUT = "RollingOut", "Pods of the new spec are replacing older ones."
     CHECKPOINT_INCOMPLETE = "CheckpointIncomplete", "The checkpoint is still being written; the pod looks again."
     SOURCE_UNAVAILABLE = "SourceUnavailable", "The source does not answer, or not to the end; the pod tries again."
+    IDLE = "Idle", "Nobody asks, so no pod runs; a request starts one."
+    METRICS_MISSING = "MetricsMissing", "The autoscaler does not see all its metrics; it takes no pod away meanwhile."
     EVICTED = "Evicted", "The node removed or refused the pod; another one is being made."
 
     # Yours: somebody has to change something.
@@ -46,6 +49,13 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded", "No pod became ready in the time that a start may take."
     CRASHED = "Crashed", "The server ended without saying why; the message has its last lines."
     CHECKPOINT_CHANGED = "CheckpointChanged", "The pods serve other files than the checkpoint's folder has now."
+    AUTOSCALING_DISABLED = (
+        "AutoscalingDisabled",
+        "The administrator has switched autoscaling off; spec.replicas counts.",
+    )
+    AUTOSCALER_MISSING = "AutoscalerMissing", "KEDA, which is to scale the model, is not installed."
+    AUTOSCALER_CONFLICT = "AutoscalerConflict", "Another autoscaler scales the same pods, so neither does."
+    AUTOSCALER_FAILED = "AutoscalerFailed", "The autoscaler cannot do what it was asked for; the message has its words."
 
     # Yours, in the server's own words: its termination message carries the same reasons.
     CHECKPOINT_NOT_FOUND = "CheckpointNotFound", "The checkpoint's folder or one of its files does not exist."

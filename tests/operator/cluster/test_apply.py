@@ -41,6 +41,18 @@ def live(kind: str = "Service", **metadata: Any) -> Manifest:
         ({"a": [{"port": 80, "t": 1}]}, {"a": [{"port": 80, "t": 1, "nodePort": 3}]}, None),
         ({"a": [{"key": 1}]}, {"a": [{"key": 1}]}, None),
         ({"a": [{"key": 1}]}, {"a": [{"key": 1, "more": 2}]}, ".a"),
+        # Two of one type: only their order tells them apart.
+        (
+            {"a": [{"type": "x", "v": 1}, {"type": "x", "v": 2}]},
+            {"a": [{"type": "x", "v": 1}, {"type": "x", "v": 2}]},
+            None,
+        ),
+        (
+            {"a": [{"type": "x", "v": 1}, {"type": "x", "v": 2}]},
+            {"a": [{"type": "x", "v": 2}, {"type": "x", "v": 2}]},
+            ".a",
+        ),
+        ({"a": [{"type": "x", "v": 1}, {"type": "y"}]}, {"a": [{"type": "y"}, {"type": "x", "v": 1}]}, None),
         ({"a": True}, {"a": False}, ".a"),
     ],
 )

@@ -82,6 +82,25 @@ async def test_apply_is_strict_forced_and_bound_to_the_object_that_was_seen(serv
     assert content == "application/apply-patch+yaml"
 
 
+async def test_a_handover_is_not_forced_and_under_its_own_name(server: Talk) -> None:
+    api, client = server
+    api.answers = [(200, {"metadata": {}})]
+    await client.apply(
+        {"kind": "Deployment", "metadata": {"namespace": "lab", "name": "hbb"}}, "u1", manager="another", force=False
+    )
+    assert api.asked[0][2] == {"fieldManager": "another", "force": "false", "fieldValidation": "Strict"}
+
+
+async def test_a_number_of_pods_is_set_through_scale_and_only_to_what_was_seen(server: Talk) -> None:
+    api, client = server
+    api.answers = [(200, {"metadata": {}})]
+    await client.scale({"metadata": {"namespace": "lab", "name": "hbb", "resourceVersion": "7"}}, 2)
+    [(method, path, _, body, content)] = api.asked
+    assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/lab/deployments/hbb/scale")
+    assert body == {"metadata": {"resourceVersion": "7"}, "spec": {"replicas": 2}}
+    assert content == "application/merge-patch+json"
+
+
 async def test_status_is_applied_to_its_subresource_and_to_this_very_model(server: Talk) -> None:
     api, client = server
     api.answers = [(200, {"metadata": {}})]

@@ -1,19 +1,21 @@
 """A cluster in memory, and an operator that sees it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.cluster.kinds import CHILDREN, MODEL, POD
+from forge_operator.cluster.kinds import CHILDREN, MODEL, POD, Kind
 from forge_operator.control.cache import Cache, Id, Key
 from forge_operator.control.metrics import Metrics
+from forge_operator.control.observe import Observer
 from forge_operator.control.reconcile import Reconciler
 from tests.support.fake_cluster import FakeCluster
 from tests.support.models import a_body, a_report, some_settings
 
 KEY = Key("lab", "hbb-expert")
+KINDS = (MODEL, *CHILDREN.values(), POD)
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
@@ -34,7 +36,8 @@ class Pods:
 class Bench:
     """A cluster, and an operator that sees it."""
 
-    def __init__(self, **spec: Any) -> None:
+    def __init__(self, settings: Mapping[str, Any] | None = None, kinds: Collection[Kind] = KINDS, **spec: Any) -> None:
+        self.settings, self.kinds = some_settings(**(settings or {})), kinds
         self.cluster = FakeCluster()
         self.pods = Pods()
         self.cluster.put("ScientificModel", a_body(**spec))
@@ -45,14 +48,18 @@ class Bench:
         self.cache = Cache()
         self.now = NOW
         self.gives_way = False
+        self.again: list[float] = []  # seconds after which it wants to look again
+        self.observer = Observer(self.cache, self.pods, self.settings, self.kinds, lambda: self.now)
         self.reconciler = Reconciler(
             self.cluster,
             self.cache,
-            self.pods,
-            some_settings(),
+            self.observer,
+            self.settings,
+            self.kinds,
             Metrics(),
             lambda: self.now,
             lambda key: self.gives_way,
+            lambda key, delay: self.again.append(delay),
         )
 
     async def reconcile(self) -> None:

@@ -15,10 +15,12 @@ from forge_operator.errors import ChildDeclined, NameConflict, NotYet
 from tests.operator.control.bench import KEY, NOW, Bench
 from tests.support.models import UID, a_report
 
+SOMETIMES = {"PodDisruptionBudget", "HorizontalPodAutoscaler", "ScaledObject"}
+
 
 async def test_children_and_status_are_made(bench: Bench) -> None:
     kinds = {place.kind for place in bench.cluster.objects}
-    assert kinds == {"ScientificModel", "Pod", *CHILDREN} - {"PodDisruptionBudget"}
+    assert kinds == {"ScientificModel", "Pod", *CHILDREN} - SOMETIMES
 
 
 async def test_a_second_look_writes_nothing(bench: Bench) -> None:
@@ -33,7 +35,7 @@ async def test_a_restart_writes_nothing(bench: Bench) -> None:
     assert bench.cluster.writes == []
 
 
-@pytest.mark.parametrize("kind", sorted(set(CHILDREN) - {"PodDisruptionBudget"}))
+@pytest.mark.parametrize("kind", sorted(set(CHILDREN) - SOMETIMES))
 async def test_a_deleted_child_is_made_again(bench: Bench, kind: str) -> None:
     bench.cluster.remove(bench.place(kind))
     await bench.reconcile()

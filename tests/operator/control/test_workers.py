@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from forge_operator.cluster.errors import Unavailable
+from forge_operator.cluster.kinds import CHILDREN, MODEL, POD
 from forge_operator.control import workers
 from forge_operator.control.cache import Cache, Id, Key
 from forge_operator.control.metrics import Metrics
@@ -15,6 +16,8 @@ from forge_operator.control.workers import Audit, prime, resync, work
 from forge_operator.errors import NotYet
 from tests.support.fake_cluster import FakeCluster
 from tests.support.models import UID, a_body
+
+KINDS = (MODEL, *CHILDREN.values(), POD)
 
 KEY = Key("lab", "hbb-expert")
 SERVICE = {
@@ -88,7 +91,7 @@ async def test_every_model_comes_again_by_itself() -> None:
 def seen() -> tuple[FakeCluster, Cache, Queue[Key], Audit]:
     cluster, cache, queue = FakeCluster(), Cache(), Queue[Key]()
     cache.put("Service", cluster.put("Service", copy.deepcopy(SERVICE)))
-    return cluster, cache, queue, Audit(cluster, cache, queue, [])
+    return cluster, cache, queue, Audit(cluster, cache, queue, KINDS, [])
 
 
 async def test_the_cache_is_filled_with_all_that_is_ours() -> None:
@@ -96,12 +99,12 @@ async def test_the_cache_is_filled_with_all_that_is_ours() -> None:
     fresh = Cache()
     cluster.put("ScientificModel", a_body())
     cluster.put("Service", {"metadata": {"name": "theirs", "namespace": "lab"}})
-    await prime(cluster, fresh, [])
+    await prime(cluster, fresh, KINDS, [])
     assert fresh.models() == [KEY]
     assert fresh.children(UID) == [PLACE]
     assert fresh.child("Service", "lab", "theirs") is None
     elsewhere = Cache()
-    await prime(cluster, elsewhere, ["another"])
+    await prime(cluster, elsewhere, KINDS, ["another"])
     assert elsewhere.models() == []
 
 

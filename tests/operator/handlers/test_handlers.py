@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from forge_operator.__main__ import main
-from forge_operator.control.workers import WATCHED
+from forge_operator.cluster.kinds import CHILDREN, MODEL, POD
 from forge_operator.handlers import watches
 from forge_operator.handlers.logs import Json
 from forge_operator.handlers.probes import probe, serving, text
+
+WATCHED = (MODEL, *CHILDREN.values(), POD)
 
 
 def free_port() -> int:
@@ -25,7 +27,7 @@ def free_port() -> int:
 
 
 def test_kopf_writes_nothing_and_never_gives_up() -> None:
-    chosen = watches.settings()
+    chosen = watches.settings(WATCHED)
     assert not chosen.posting.enabled
     assert chosen.peering.standalone
     assert chosen.scanning.disabled
@@ -34,7 +36,7 @@ def test_kopf_writes_nothing_and_never_gives_up() -> None:
 
 
 def test_every_watch_but_the_models_shows_only_what_we_labelled() -> None:
-    chosen = watches.settings()
+    chosen = watches.settings(WATCHED)
     for kind in WATCHED:
         resource = kopf.Resource(kind.group, kind.version, kind.plural)
         found = set(chosen.watching.label_selectors.collect(resource))

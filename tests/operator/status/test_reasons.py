@@ -21,6 +21,7 @@ def _page() -> str:
 | `CheckpointVerified` | the ready pods loaded one and the same checkpoint, and its folder still holds it |
 | `AdapterEffective` | the adapter changes the base model's answers; absent for a whole model, which has no adapter |
 | `Progressing` | all pods run the present spec |
+| `AutoscalingActive` | the autoscaler sees its metrics, or the model rests at 0; absent without spec.autoscaling |
 
 **True**: it works. **False**: it is your turn. **Unknown**: the operator is still at it. `lastTransitionTime` moves
 only when this answer changes. A model with `replicas: 0` is not ready (`ScaledToZero`), since nothing answers.
