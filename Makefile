@@ -1,6 +1,6 @@
 # The commands everyone relies on. `make help` lists them; each one sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup check generate test unit demo bench bench-engine bench-gpu bench-science control-plane clean-cluster
+.PHONY: help setup check generate test unit demo bench bench-engine bench-gpu bench-science bench-scaling control-plane clean-cluster
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,9 @@ bench-engine: setup ## measure the engine beside others, for docs/benchmarks.md
 
 bench-gpu: setup ## measure the engine on a GPU, for docs/benchmarks.md; says so where there is none
 	$(RUN)/python -m tests.bench_engine.gpu
+
+bench-scaling: setup ## measure how replicas follow the load on a real cluster, for docs/benchmarks.md
+	$(RUN)/python -m tests.bench_scaling $(KUBECONFIG_OPTION)
 
 bench-science: setup ## measure how well texts are read, for docs/benchmarks.md
 	$(RUN)/python -m tests.bench_science

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,8 +55,9 @@ def upgrade(cluster: Cluster, *values: str, sources: Mapping[str, Any] | None = 
     words = [part for value in (*chosen, *values) for part in ("--set-string", value)]
     words += ["--set-json", f"sources={json.dumps(sources)}"] if sources else []
     words += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"]
-    to = ["--kubeconfig", cluster.kubeconfig]
-    run([program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words], timeout=400)
+    to: list[str | Path] = ["--kubeconfig", cluster.kubeconfig]
+    command: list[str | Path] = [program("helm"), *to, "upgrade", "--install", RELEASE, CHART, *words]
+    run(command, timeout=400)
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +69,11 @@ def files(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
     _, adapter = a_real_pair(folder)
     without_effect(adapter, folder / "zeros")
     cut_short(adapter, folder / "cut")
+    put(folder)
+
+
+def put(folder: Path) -> None:
+    """Have what is in a folder here in the node's as well."""
     kind.in_node("mkdir", "-p", FOLDER)
     pack = subprocess.run(["tar", "-C", folder, "--mode=a+rX", "-cf", "-", "."], capture_output=True, check=True)
     unpack = ["docker", "exec", "-i", kind.NODE, "tar", "-C", FOLDER, "--no-same-owner", "-xf", "-"]
@@ -82,7 +89,8 @@ def lab(kube: Kube, installed: Cluster, files: None) -> Iterator[Lab]:
 @contextmanager
 def forwarded(kube: Kube, namespace: str, target: str, port: int) -> Iterator[str]:
     """A URL on this machine for a port of the cluster."""
-    command = [program("kubectl"), "--kubeconfig", kube.kubeconfig, "port-forward", "-n", namespace, target, f":{port}"]
+    command: list[str | Path] = [program("kubectl"), "--kubeconfig", kube.kubeconfig]
+    command += ["port-forward", "-n", namespace, target, f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
         try:
             assert forwarding.stdout

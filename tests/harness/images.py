@@ -40,6 +40,22 @@ def ensure(built_node: bool) -> Mapping[str, str]:
     return references
 
 
+def layered(name: str, below: str, context: Path) -> str:
+    """Have what the Dockerfile of `context` lays on an image of ours in the kind node; its reference."""
+    digest = hashlib.sha256(below.encode())
+    for path in sorted(context.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    reference = f"scientificllm-forge/{name}:{digest.hexdigest()[:12]}"
+    if not _in_node(reference):
+        if kind.in_node("sh", "-c", "command -v buildkitd || true").strip():
+            _solve_in_node(reference, context, context, below)
+        else:
+            docker("build", "--build-arg", f"BASE_IMAGE={below}", "-t", reference, context)
+            kind.load(reference)
+        _prune(name, reference)
+    return reference
+
+
 def remember(references: Mapping[str, str]) -> None:
     """Write the references for the demo and the tests."""
     REFERENCES.parent.mkdir(parents=True, exist_ok=True)
@@ -81,9 +97,13 @@ def _in_node(reference: str) -> bool:
 def _build_in_node(name: str, reference: str, base_image: str) -> None:
     if not _in_node(base_image):
         kind.load(base_image)
+    _solve_in_node(reference, places.ROOT, places.ROOT / name, base_image)
+
+
+def _solve_in_node(reference: str, context: Path, recipe: Path, base_image: str) -> None:
     command: list[str | Path] = [program("buildctl"), "--addr", f"docker-container://{kind.NODE}", "build"]
-    command += ["--frontend", "dockerfile.v0", "--local", f"context={places.ROOT}"]
-    command += ["--local", f"dockerfile={places.ROOT / name}", "--opt", "image-resolve-mode=local"]
+    command += ["--frontend", "dockerfile.v0", "--local", f"context={context}"]
+    command += ["--local", f"dockerfile={recipe}", "--opt", "image-resolve-mode=local"]
     command += ["--opt", f"build-arg:BASE_IMAGE={base_image}", "--progress", "plain", "--output"]
     command += [f"type=image,name=docker.io/{reference},unpack=true,compression=uncompressed"]
     with step(f"building {reference} inside the node"):
@@ -115,6 +135,7 @@ def _prune_build_cache() -> None:
 
 def size_megabytes(reference: str) -> float:
     """The size of an image in the node; its layers are stored uncompressed."""
-    rows = kind.in_node("ctr", "-n", "k8s.io", "images", "list", f"name==docker.io/{reference}").splitlines()
-    number, unit = re.search(r"([\d.]+) ([KMG])iB", rows[-1]).groups()  # type: ignore[union-attr]
+    listed = kind.in_node("ctr", "-n", "k8s.io", "images", "list", f"name==docker.io/{reference}")
+    # Not by its place: the program may say something else besides.
+    number, unit = re.search(r"([\d.]+) ([KMG])iB", listed).groups()  # type: ignore[union-attr]
     return float(number) * 1024.0 ** " KMG".index(unit) / 1e6
