@@ -62,9 +62,8 @@ def report(engine: Engine, asked: Asked, written: Written, finder: Finder) -> di
         **{f"context:{name}": document for name, document in zip(context.names, context.documents, strict=True)},
         "answer": clean(text if is_prose else ""),
     }
+    named = gathering.gathered(texts, finder, body.organism.ncbi_taxon_id)
     types = body.concepts.types if body.concepts.enabled else []
-    concepts = gathering.gathered(texts, finder, types, body.organism.ncbi_taxon_id)
-    identifiers = gathering.gathered(texts, finder, ("rsid", "accession"), body.organism.ncbi_taxon_id)
     finish = written.chunks[-1].finish if written.chunks else None
     now = time.monotonic()
     return {
@@ -83,11 +82,11 @@ def report(engine: Engine, asked: Asked, written: Written, finder: Finder) -> di
         "options": [_option(each) for each in written.options] or None,
         "citations": [_citation(number, each, context, body) for number, each in enumerate(said.citations, 1)],
         "dropped_citations": [{"raw": each.raw, "reason": each.reason} for each in said.dropped],
-        "concepts": [_concept(each) for each in concepts],
+        "concepts": [_concept(each) for each in named if each.mention.type in types],
         "unverified_identifiers": [
             {"text": each.mention.text, "start": place.span.start, "end": place.span.end,
              "why": "the answer names it; neither the question nor the context does"}
-            for each in gathering.unverified(identifiers, texts)
+            for each in gathering.unverified(named, texts)
             for place in each.places
         ],
         "confidence": _confidence(body, written, said, reason),

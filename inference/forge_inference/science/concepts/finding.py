@@ -9,6 +9,7 @@ from forge_inference.science.concepts.genes import genes
 from forge_inference.science.concepts.identifiers import accessions, rsids
 from forge_inference.science.concepts.kinds import TYPES, Identifier, Mention, Type
 from forge_inference.science.concepts.lexicon import Table, tables
+from forge_inference.science.concepts.places import Places
 from forge_inference.science.concepts.suffixes import drugs_by_name
 from forge_inference.science.concepts.variants import located, variants
 from forge_inference.science.concepts.words import Names, Word, words
@@ -30,7 +31,7 @@ class Finder:
         """In their order, none inside of another; `text` is clean."""
         said, defined = words(text), definitions(text)
         found_genes = genes(text, said, self._genes, defined, organism)
-        grounded = [(each.span, each.identifier.name) for each in found_genes if each.identifier]
+        grounded = Places((each.span, each.identifier.name) for each in found_genes if each.identifier)
         found = [located(each, grounded) for each in variants(text, grounded)]
         found += [
             *accessions(text),

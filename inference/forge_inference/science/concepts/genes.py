@@ -8,6 +8,7 @@ from forge_inference.science.concepts.cues import CUE, GENE_WORDS, WORDLIKE
 from forge_inference.science.concepts.definitions import Definition
 from forge_inference.science.concepts.kinds import Identifier, Mention, Status
 from forge_inference.science.concepts.lexicon import Entry, Label
+from forge_inference.science.concepts.places import Places
 from forge_inference.science.concepts.words import Hit, Names, Word
 from forge_inference.science.text.document import Span
 from forge_inference.science.text.folding import folded
@@ -35,7 +36,7 @@ def genes(text: str, said: list[Word], names: Names, defined: Mapping[str, Defin
             open_.append((hit, labels))
         else:
             found.append((hit, _mention(text, hit, labels, defined, organism)))
-    sure = [hit.span for hit, _ in found]
+    sure = Places((hit.span, "") for hit, _ in found)
     found += [
         (hit, _mention(text, hit, labels, defined, organism))
         for hit, labels in open_
@@ -101,14 +102,13 @@ def _is_cued(text: str, said: list[Word], hit: Hit) -> bool:
     )
 
 
-def _is_listed(text: str, span: Span, sure: list[Span]) -> bool:
+def _is_listed(text: str, span: Span, sure: Places) -> bool:
     """Whether it stands in a list with a gene: "KRAS, BRAF and MET"."""
-    return any(
-        _LISTED.fullmatch(text[one.end : other.start])
-        for near in sure
-        if -8 < near.start - span.end < 8 or -8 < span.start - near.end < 8
-        for one, other in [sorted((near, span))]
-    )
+    for near, _ in sure.around(span):
+        one, other = sorted((near, span))
+        if other.start - one.end < 8 and _LISTED.fullmatch(text[one.end : other.start]):
+            return True
+    return False
 
 
 def _is_something_else(

@@ -2,17 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
 
-from mutalyzer_hgvs_parser import to_model
-from mutalyzer_hgvs_parser.exceptions import UnexpectedCharacter, UnexpectedEnd
-
+from forge_inference.science.concepts.grammar import Grammar
 from forge_inference.science.concepts.kinds import Mention, Variant
+from forge_inference.science.concepts.places import Places
 from forge_inference.science.text.document import Span
 from forge_inference.science.text.folding import folded
 
-_LONGEST = 300  # characters of one variant; the grammar's time grows with them
 _THREE = {
     "A": "Ala", "R": "Arg", "N": "Asn", "D": "Asp", "C": "Cys", "E": "Glu", "Q": "Gln", "G": "Gly", "H": "His",
     "I": "Ile", "L": "Leu", "K": "Lys", "M": "Met", "F": "Phe", "P": "Pro", "S": "Ser", "T": "Thr", "W": "Trp",
@@ -52,32 +48,28 @@ _CUES = re.compile(
 _NEVER = frozenset(
     ["H2A", "H2B", "S6K", "E2F", "M1A", "C3H", "P3H", "D2R", "L1C", "C2C", "S1P", "P2Y", "P2X", "E1A", "E1B", "F1A"]
 )
-_KINDS = {"frame_shift": "frameshift", "deletion_insertion": "delins", "equal": "no_change"}
 # NCBI's versions of the chromosomes 1 to 22, X and Y in GRCh37; each is one higher in GRCh38.
 _GRCH37 = (10, 11, 11, 11, 9, 11, 13, 10, 11, 10, 9, 11, 10, 8, 9, 9, 10, 9, 9, 10, 8, 10, 10, 9)
 
 
-def variants(text: str, genes: list[tuple[Span, str]]) -> Iterator[Mention]:
-    """Non-overlapping; `genes` are the grounded genes and their symbols, in their order."""
-    taken: list[Span] = []
-    described = [*_described(text), *_named(text)]
-    # What is near a variant that is surely one is another name of it, or its neighbour.
-    cues = [*genes, *((mention.span, "") for mention in described)]
-    for mention in (*described, *_legacy(text), *_short(text, cues)):
-        if any(mention.span.meets(span) for span in taken):
-            continue
-        taken.append(mention.span)
-        yield mention
+def variants(text: str, genes: Places) -> Iterator[Mention]:
+    """Non-overlapping; `genes` are the grounded genes with their symbols."""
+    taken, grammar = Places(), Grammar()
+    described = [*_described(text, grammar), *_named(text, grammar)]
+    sure = Places((mention.span, "") for mention in described)
+    for mention in (*described, *_legacy(text), *_short(text, genes, sure)):
+        if not taken.meet(mention.span):
+            taken.add(mention.span)
+            yield mention
 
 
-def _described(text: str) -> Iterator[Mention]:
+def _described(text: str, grammar: Grammar) -> Iterator[Mention]:
     same = folded(text)
     for found in _HGVS.finditer(same):
-        rest = _closed(found["rest"])
-        while rest and not _parsed(f"{found['level']}.{rest}"):
+        rest, kind = _closed(found["rest"]), None
+        while rest and not (kind := grammar.kind(f"{found['level']}.{rest}")):
             rest = _shorter(rest)
-        model = _parsed(f"{found['level']}.{rest}")
-        if not model:
+        if not kind:
             continue
         end = found.start("rest") + len(rest)
         level, reference = found["level"], found["reference"]
@@ -88,18 +80,18 @@ def _described(text: str) -> Iterator[Mention]:
             notes.append("g. on a transcript: the level does not fit the reference")
         canonical = _canonical(level, rest)
         variant = Variant(
-            _kind(model), level, f"{reference}:{canonical}" if reference else canonical, reference, found["gene"],
+            kind, level, f"{reference}:{canonical}" if reference else canonical, reference, found["gene"],
             assembly=_assembly(reference),
         )  # fmt: skip
         yield _mention(text, Span(found.start(), end), variant, tuple(notes))
 
 
-def _named(text: str) -> Iterator[Mention]:
+def _named(text: str, grammar: Grammar) -> Iterator[Mention]:
     for found in _NAMED.finditer(text):
         rest = found["rest"].replace("X", "Ter") if "fs" in found["rest"] else found["rest"]
-        model = _parsed(f"p.{rest}")
-        if model:
-            yield _mention(text, Span(*found.span()), Variant(_kind(model), "p", _canonical("p", rest)))
+        kind = grammar.kind(f"p.{rest}")
+        if kind:
+            yield _mention(text, Span(*found.span()), Variant(kind, "p", _canonical("p", rest)))
 
 
 def _legacy(text: str) -> Iterator[Mention]:
@@ -113,10 +105,10 @@ def _legacy(text: str) -> Iterator[Mention]:
         yield _mention(text, Span(*found.span()), Variant(kinds.get(kind, kind), None, found[0], legacy=True))
 
 
-def _short(text: str, genes: list[tuple[Span, str]]) -> Iterator[Mention]:
+def _short(text: str, genes: Places, sure: Places) -> Iterator[Mention]:
     for found in _SHORT.finditer(text):
         span, one, to = Span(*found.span()), found["from"], found["to"]
-        if f"{one}{found['at']}{to[0]}" in _NEVER or one == to or not _cued(text, span, genes):
+        if f"{one}{found['at']}{to[0]}" in _NEVER or one == to or not _cued(text, span, genes, sure):
             continue
         if {one, to} <= _BASES and len(found["at"]) >= 3:  # C677T: a base in a gene, as it was written before HGVS
             variant = Variant("substitution", None, found[0], legacy=True)
@@ -127,27 +119,30 @@ def _short(text: str, genes: list[tuple[Span, str]]) -> Iterator[Mention]:
         yield _mention(text, span, variant)
 
 
-def _cued(text: str, span: Span, genes: list[tuple[Span, str]]) -> bool:
-    """Whether a gene stands right before or behind, or the words around speak of variants."""
+def _cued(text: str, span: Span, genes: Places, sure: Places) -> bool:
+    """Whether a gene stands right before or behind, or another variant near, or the words around speak of variants."""
     if _CUES.search(text[max(0, span.start - 50) : span.end + 40]):
         return True
-    for gene, symbol in genes:
-        between = text[gene.end : span.start] if gene.end <= span.start else text[span.end : gene.start]
-        if (
-            len(between) <= 3
-            or (not symbol and len(between) <= 30)
-            or (len(between) <= 25 and gene.end <= span.start and _LIST.fullmatch(between))
-        ):
-            return True
-    return False
+    # What is near a variant that is surely one is another name of it, or its neighbour.
+    if any(_distance(span, other) <= 30 for other, _ in sure.around(span)):
+        return True
+    return any(
+        _distance(span, gene) <= 3 or (_distance(span, gene) <= 25 and _LIST.fullmatch(text[gene.end : span.start]))
+        for gene, _ in genes.around(span)
+    )
 
 
-def located(mention: Mention, genes: list[tuple[Span, str]]) -> Mention:
+def _distance(one: Span, other: Span) -> int:
+    """Characters between two spans."""
+    return max(one.start - other.end, other.start - one.end)
+
+
+def located(mention: Mention, genes: Places) -> Mention:
     """With the gene that stands nearest before it; an inference, and said to be one unless they touch."""
     variant = mention.variant
     if variant is None or variant.gene or variant.reference:
         return mention
-    before = [(gene, symbol) for gene, symbol in genes if 0 <= mention.span.start - gene.end <= 120]
+    before = [each for each in genes.around(mention.span) if 0 <= mention.span.start - each[0].end <= 120]
     if not before:
         return mention
     gene, symbol = before[-1]
@@ -158,18 +153,6 @@ def located(mention: Mention, genes: list[tuple[Span, str]]) -> Mention:
 
 def _mention(text: str, span: Span, variant: Variant, notes: tuple[str, ...] = ()) -> Mention:
     return Mention(span, span.of(text), "variant", "syntax_only", "rule", notes=notes, variant=variant)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(description: str) -> dict[str, Any] | None:
-    """The grammar's reading; None when it is no variant. The grammar asks for a reference, so it gets one."""
-    if len(description) > _LONGEST:
-        return None
-    try:
-        model: dict[str, Any] = to_model(f"X:{description}")
-    except (UnexpectedCharacter, UnexpectedEnd):
-        return None
-    return model if all("type" in each for each in model.get("variants", [{}])) else None
 
 
 def _closed(rest: str) -> str:
@@ -185,11 +168,6 @@ def _shorter(rest: str) -> str:
     """Up to the last mark: "Val600Glu/Lys" is tried as "Val600Glu" next. Nothing when there is no mark."""
     cut = max(rest.rfind(mark) for mark in "/;:-([")
     return _closed(rest[:cut]) if cut > 0 else ""
-
-
-def _kind(model: dict[str, Any]) -> str:
-    kinds = [str(each["type"]) for each in model["variants"]]
-    return _KINDS.get(kinds[0], kinds[0]) if len(kinds) == 1 else "several"
 
 
 def _canonical(level: str, rest: str) -> str:

@@ -1,11 +1,11 @@
 """What is named in a question, its context and its answer, gathered by thing; and what is named in the answer alone."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from forge_inference.science.concepts.finding import Finder
-from forge_inference.science.concepts.kinds import Mention, Type
+from forge_inference.science.concepts.kinds import Mention
 from forge_inference.science.text.document import Document, Span
 
 
@@ -29,12 +29,12 @@ class Concept:
         return any(place.text.startswith("context:") for place in self.places)
 
 
-def gathered(texts: Mapping[str, Document], finder: Finder, types: Sequence[Type], organism: int) -> list[Concept]:
+def gathered(texts: Mapping[str, Document], finder: Finder, organism: int) -> list[Concept]:
     """In the order in which things are first named."""
     first: dict[tuple[str, str], Mention] = {}
     places: dict[tuple[str, str], list[Place]] = {}
     for name, document in texts.items():
-        for mention in finder.mentions(document.clean, types, organism):
+        for mention in finder.mentions(document.clean, organism=organism):
             known = first.setdefault(mention.key, mention)
             if known.variant and not known.variant.gene and mention.variant and mention.variant.gene:
                 first[mention.key] = mention  # which says more of it

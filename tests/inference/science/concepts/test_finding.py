@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_inference.science.concepts.finding import Finder
+from forge_inference.science.concepts.grammar import Grammar, parsed
 from forge_inference.science.concepts.kinds import Mention
 from forge_inference.science.text.cleaning import clean
 
@@ -111,6 +112,21 @@ def test_what_is_wrong_with_a_reference_is_said() -> None:
     [variant] = found("NC_000001.10:g.12345A>G", "variant")
     assert variant.variant is not None
     assert variant.variant.assembly == "GRCh37"
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["c.1799T>A", "c.-5+3A>G", "c.*12_*13del", "g.5_6dupAC", "n.3_4insT", "c.68_69delinsA", "p.Val600Glu", "p.V600*",
+     "p.Trp24Ter", "p.Lys5_Arg7del"],
+)  # fmt: skip
+def test_the_grammar_agrees_with_the_patterns_that_spare_it(description: str) -> None:
+    assert Grammar().kind(description) == parsed(description)
+
+
+def test_a_text_full_of_unusual_descriptions_is_read_in_seconds() -> None:
+    start = time.process_time()
+    found(" ".join(f"p.Arg{number}ProfsTer{number}" for number in range(1, 3000)))
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("text", ["BRAF V600V", "c.ABC", "p.Xyz12Foo", "a p.m. dose", "the c. elegans", "rs0", "RS123"])
