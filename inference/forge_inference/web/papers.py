@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Engine, Sampling
@@ -23,26 +23,29 @@ from forge_inference.web.paper_schemas import Analyze, Item, Paper, Papers
 from forge_inference.web.reading import Progress, Read, Reader
 from forge_inference.web.streams import DONE, event, sent, unless_left
 
+_HEADERS = {"x-intended-use": "research-use-only"}
+
 
 def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
     """The route, for an engine that may still be loading."""
     routes = APIRouter()
 
     @routes.post("/api/v1/papers/analyze", response_model_exclude_none=False)
-    async def analyze(body: Analyze, request: Request) -> Paper | Papers:
+    async def analyze(body: Analyze, request: Request, response: Response) -> Paper | Papers:
         """Summary, key findings, methodology, benchmarks, limitations, reporting and statistics of papers, up to 16.
 
         With `stream`, server-sent events: `stage`, `done` and `total` while it is read, then the whole result as it
         would be without, then `[DONE]`. Events about one of several papers have its `index`.
         """
+        response.headers.update(_HEADERS)
         if body.papers is not None:
             several = _several(engine, metrics, models, body)
             if body.stream:
-                return await sent(request, _events(several), {})  # type: ignore[return-value]  # FastAPI passes it on
+                return await sent(request, _events(several), _HEADERS)  # type: ignore[return-value]  # FastAPI passes it on
             return await unless_left(request, _all(several))  # type: ignore[return-value]
         steps = _steps(engine, metrics, models, body)
         if body.stream:
-            return await sent(request, _events(steps), {})  # type: ignore[return-value]
+            return await sent(request, _events(steps), _HEADERS)  # type: ignore[return-value]
         return await unless_left(request, _last(steps))  # type: ignore[return-value]
 
     return routes
@@ -89,7 +92,7 @@ async def _steps(
     metrics.read("papers", "answered")
     for outcome, times in Counter([*(each.reason for each in read.rejected), *["kept"] * read.kept]).items():
         metrics.read("papers", outcome, times)
-    result = report(engine, body, name, by_rule, read)
+    result = await asyncio.to_thread(report, engine, body, name, by_rule, read)
     yield result.model_copy(update={"timing_ms": round((time.monotonic() - start) * 1000, 1)})
 
 

@@ -62,6 +62,7 @@ def _says(engine: ScriptedEngine, answer: str, summary: str = "", finish: Any = 
 async def _analysed(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     answer = await api.post(ANALYZE, json={"text": MOUSE, "max_new_tokens": 100, **body})
     assert answer.status_code == 200, answer.text
+    assert answer.headers["x-intended-use"] == "research-use-only"
     found: dict[str, Any] = answer.json()
     return found
 
@@ -167,6 +168,7 @@ async def test_a_stream_tells_progress_and_then_what_the_whole_answer_tells(
     whole = await _analysed(api)
     answer = await api.post(ANALYZE, json={"text": MOUSE, "max_new_tokens": 100, "stream": True})
     assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-intended-use"] == "research-use-only"
     *events, last = [line[6:] for line in answer.text.split("\n\n") if line]
     assert last == "[DONE]"
     *progress, result = map(json.loads, events)
