@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from forge_inference.science.papers.intake import LONGEST_TEXT
 from forge_inference.science.papers.parts import ANALYSES, Analysis
@@ -10,8 +10,27 @@ from forge_inference.science.papers.parts import ANALYSES, Analysis
 _EXAMPLE = "A title\n\nMethods\n\nMale mice (n = 30) …\n\nResults\n\nWeight fell, t(28) = 2.20, p = .036."
 
 
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
+Jats = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
+
+
+class Sent(BaseModel):
+    """One of several papers: either its text or its JATS."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text | None = None
+    jats_xml: Jats | None = None
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if (self.text is None) == (self.jats_xml is None):
+            raise ValueError("give either text or jats_xml")
+        return self
+
+
 class Analyze(BaseModel):
-    """A paper, and what to tell of it."""
+    """A paper or several, and what to tell of each."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -19,9 +38,10 @@ class Analyze(BaseModel):
     )
 
     model: str | None = Field(None, max_length=256, description="one of /v1/models; default: the served adapter")
-    text: str | None = Field(None, min_length=1, max_length=LONGEST_TEXT, description="plain text with its headings")
-    jats_xml: str | None = Field(
-        None, min_length=1, max_length=2_000_000, description="instead of text: JATS, as of PMC"
+    text: Text | None = Field(None, description="plain text with its headings")
+    jats_xml: Jats | None = Field(None, description="instead of text: JATS, as of PubMed Central")
+    papers: Annotated[list[Sent], Field(min_length=1, max_length=16)] | None = Field(
+        None, description="instead of both: several papers, one after the other"
     )
     analysis_type: Analysis | Annotated[list[Analysis], Field(min_length=1, max_length=5)] = Field(
         default_factory=lambda: list(ANALYSES), description="one or several, in one reading; default: all"
@@ -37,8 +57,8 @@ class Analyze(BaseModel):
 
     @model_validator(mode="after")
     def _one_text(self) -> Self:
-        if (self.text is None) == (self.jats_xml is None):
-            raise ValueError("give either text or jats_xml")
+        if [self.text, self.jats_xml, self.papers].count(None) != 2:
+            raise ValueError("give one of text, jats_xml and papers")
         if 0 < self.temperature < 1e-3:
             raise ValueError("temperature must be 0, or at least 0.001")
         return self
@@ -47,6 +67,14 @@ class Analyze(BaseModel):
     def analyses(self) -> frozenset[Analysis]:
         """Each once."""
         return frozenset([self.analysis_type] if isinstance(self.analysis_type, str) else self.analysis_type)
+
+    @property
+    def each(self) -> list[Self]:
+        """The same for each of several papers."""
+        return [
+            self.model_copy(update={"text": paper.text, "jats_xml": paper.jats_xml, "papers": None})
+            for paper in self.papers or []
+        ]
 
 
 class Quoted(BaseModel):
@@ -162,3 +190,18 @@ class Paper(BaseModel):
     provenance: dict[str, Any]
     usage: dict[str, int]
     timing_ms: float
+
+
+class Item(BaseModel):
+    """One of several papers: its analysis, or what is wrong with it."""
+
+    index: int
+    analysis: Paper | None = None
+    error: dict[str, Any] | None = None
+
+
+class Papers(BaseModel):
+    """Several analyses, in the order of the papers."""
+
+    object: Literal["list"] = "list"
+    results: list[Item]

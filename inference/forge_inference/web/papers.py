@@ -5,22 +5,25 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Engine, Sampling
-from forge_inference.engine.errors import InvalidRequest
+from forge_inference.engine.errors import EngineError, InvalidRequest
 from forge_inference.science.papers.intake import refused
 from forge_inference.science.papers.jats import BadJats, text_of
 from forge_inference.science.papers.parts import shown
 from forge_inference.telemetry.metrics import Metrics
+from forge_inference.web import errors
 from forge_inference.web.models import Models
 from forge_inference.web.paper_report import Rules, report, rules
-from forge_inference.web.paper_schemas import Analyze, Paper
+from forge_inference.web.paper_schemas import Analyze, Item, Paper, Papers
 from forge_inference.web.reading import Progress, Read, Reader
 from forge_inference.web.streams import DONE, event, sent, unless_left
+
+_HEADERS = {"x-intended-use": "research-use-only"}
 
 
 def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
@@ -28,18 +31,42 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/api/v1/papers/analyze", response_model_exclude_none=False)
-    async def analyze(body: Analyze, request: Request) -> Paper:
-        """Summary, key findings, methodology, benchmarks, limitations, reporting and statistics of one paper.
+    async def analyze(body: Analyze, request: Request, response: Response) -> Paper | Papers:
+        """Summary, key findings, methodology, benchmarks, limitations, reporting and statistics of papers, up to 16.
 
         With `stream`, server-sent events: `stage`, `done` and `total` while it is read, then the whole result as it
-        would be without, then `[DONE]`.
+        would be without, then `[DONE]`. Events about one of several papers have its `index`.
         """
+        response.headers.update(_HEADERS)
+        if body.papers is not None:
+            several = _several(engine, metrics, models, body)
+            if body.stream:
+                return await sent(request, _events(several), _HEADERS)  # type: ignore[return-value]  # FastAPI passes it on
+            return await unless_left(request, _all(several))  # type: ignore[return-value]
         steps = _steps(engine, metrics, models, body)
         if body.stream:
-            return await sent(request, _events(steps), {})  # type: ignore[return-value]  # FastAPI passes a response on
-        return await unless_left(request, _last(steps))  # type: ignore[return-value]  # or a response, which passes
+            return await sent(request, _events(steps), _HEADERS)  # type: ignore[return-value]
+        return await unless_left(request, _last(steps))  # type: ignore[return-value]
 
     return routes
+
+
+async def _several(
+    engine: Engine, metrics: Metrics, models: Models, body: Analyze
+) -> AsyncGenerator[Progress | Item, None]:
+    """One paper after the other: what is wrong with one is told with it, and the next is read."""
+    for index, one in enumerate(body.each):
+        try:
+            async with aclosing(_steps(engine, metrics, models, one)) as steps:
+                async for step in steps:
+                    yield Item(index=index, analysis=step) if isinstance(step, Paper) else replace(step, index=index)
+        except EngineError as error:
+            yield Item(index=index, error=errors.body(type(error).__name__, str(error))["error"])
+
+
+async def _all(several: AsyncGenerator[Progress | Item, None]) -> Papers:
+    async with aclosing(several):
+        return Papers(results=[step async for step in several if isinstance(step, Item)])
 
 
 async def _steps(
@@ -65,7 +92,7 @@ async def _steps(
     metrics.read("papers", "answered")
     for outcome, times in Counter([*(each.reason for each in read.rejected), *["kept"] * read.kept]).items():
         metrics.read("papers", outcome, times)
-    result = report(engine, body, name, by_rule, read)
+    result = await asyncio.to_thread(report, engine, body, name, by_rule, read)
     yield result.model_copy(update={"timing_ms": round((time.monotonic() - start) * 1000, 1)})
 
 
@@ -92,8 +119,10 @@ async def _last(steps: AsyncGenerator[Progress | Paper, None]) -> Paper:
     raise AssertionError("the steps end with the result")
 
 
-async def _events(steps: AsyncGenerator[Progress | Paper, None]) -> AsyncGenerator[str, None]:
+async def _events(
+    steps: AsyncGenerator[Progress | Paper, None] | AsyncGenerator[Progress | Item, None],
+) -> AsyncGenerator[str, None]:
     async with aclosing(steps):
         async for step in steps:
-            yield event(step.model_dump() if isinstance(step, Paper) else asdict(step))
+            yield event(asdict(step) if isinstance(step, Progress) else step.model_dump())
     yield DONE

@@ -59,6 +59,7 @@ class Progress:
     stage: Literal["read", "map", "reduce"]
     done: int
     total: int
+    index: int = 0  # of the paper, of several
 
 
 class Reader:

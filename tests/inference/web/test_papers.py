@@ -62,6 +62,7 @@ def _says(engine: ScriptedEngine, answer: str, summary: str = "", finish: Any = 
 async def _analysed(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     answer = await api.post(ANALYZE, json={"text": MOUSE, "max_new_tokens": 100, **body})
     assert answer.status_code == 200, answer.text
+    assert answer.headers["x-intended-use"] == "research-use-only"
     found: dict[str, Any] = answer.json()
     return found
 
@@ -167,6 +168,7 @@ async def test_a_stream_tells_progress_and_then_what_the_whole_answer_tells(
     whole = await _analysed(api)
     answer = await api.post(ANALYZE, json={"text": MOUSE, "max_new_tokens": 100, "stream": True})
     assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-intended-use"] == "research-use-only"
     *events, last = [line[6:] for line in answer.text.split("\n\n") if line]
     assert last == "[DONE]"
     *progress, result = map(json.loads, events)
@@ -176,6 +178,23 @@ async def test_a_stream_tells_progress_and_then_what_the_whole_answer_tells(
     assert [step["stage"] for step in progress] == ["read", *["map"] * parts, "reduce"]
     same = {"id": 0, "timing_ms": 0}
     assert {**result, **same} == {**whole, **same}
+
+
+async def test_several_papers_are_read_in_turn_and_what_is_wrong_with_one_is_told_with_it(
+    api: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    _says(engine, "FINDING: This is fine [{S}]", "It is fine [{S}].")
+    body = {"papers": [{"text": MOUSE}, {"text": "ACGT" * 2000}, {"text": MOUSE}], "max_new_tokens": 100}
+    answer = await api.post(ANALYZE, json=body)
+    assert answer.status_code == 200
+    first, wrong, last = answer.json()["results"]
+    assert [first["index"], wrong["index"], last["index"]] == [0, 1, 2]
+    assert first["analysis"]["key_findings"] == last["analysis"]["key_findings"]
+    assert (wrong["analysis"], wrong["error"]["type"]) == (None, "InvalidRequest")
+    events = (await api.post(ANALYZE, json={**body, "stream": True})).text.split("\n\n")
+    told = [json.loads(line[6:]) for line in events if line.startswith("data: {")]
+    assert {each["index"] for each in told} == {0, 1, 2}
+    assert [each["index"] for each in told if "stage" not in each] == [0, 1, 2]
 
 
 async def test_too_many_calls_are_refused_with_how_many_it_would_take(
