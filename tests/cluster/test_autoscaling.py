@@ -29,7 +29,7 @@ ASKED = ["--api", "completions", "--ignore-eos", "--warmup", "0"]  # answers of 
 DECIDED, STARTED = 75.0, 240.0
 LESS = DELAY + 75.0 + 60.0  # at most half of the pods go in a minute
 STALE = 90.0  # a sample is believed for 30 s, then the autoscaler looks, then status says so
-HELD = 3 * 15.0  # seconds: three looks of the autoscaler, and three times the delay
+HELD = 2 * 15.0 + 5  # seconds: two looks of the autoscaler, and twice the delay
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_prompts_that_wait_bring_pods_and_no_answer_is_cut_off_when_they_go(
             _await_decision(elastic, "1 → 3: QueueDepth")
             elastic.awaits_ready(3, limit=STARTED)
         # Few enough for one pod, and always more than one answer under way when the other two go.
-        with _offered(elastic, installed, "--concurrency", "5", "--duration", "120s", "--max-tokens", "200") as load:
+        with _offered(elastic, installed, "--concurrency", "5", "--duration", "100s", "--max-tokens", "200") as load:
             elastic.awaits(1, limit=LESS)
             leaving = elastic.running_on_leaving()
             elastic.awaits_ready(1, limit=STARTED)
