@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from forge_operator.children.shape import MODEL_ANNOTATION, MODEL_UID_LABEL
 from forge_operator.metrics_api.certificates import LIFE, issued
 from forge_operator.metrics_api.documents import API_SERVICES
 from tests.controlplane.lab import Lab
@@ -19,6 +18,7 @@ from tests.support.metrics_server import Registered, available, values
 from tests.support.operators import Installed, Operator
 from tests.support.pods import AdminPort
 from tests.support.ports import free_port
+from tests.support.scalable import autoscaler, deployment
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.controlplane
@@ -52,40 +52,9 @@ class Scaled:
 
     def __init__(self, lab: Lab, admin: AdminPort) -> None:
         self.lab, self._admin = lab, admin
-        uid = "6a3c1d1e-0000-4000-8000-00000000beef"
-        labels = {
-            MODEL_UID_LABEL: uid,
-            "app.kubernetes.io/managed-by": "scientificllm-forge",
-            "app.kubernetes.io/component": "inference",
-        }
-        template = {
-            "metadata": {"labels": labels, "annotations": {MODEL_ANNOTATION: "hbb"}},
-            "spec": {"containers": [{"name": "server", "image": "server"}]},
-        }
-        lab.kube.create(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": "hbb", "namespace": lab.namespace},
-                "spec": {"replicas": 1, "selector": {"matchLabels": {MODEL_UID_LABEL: uid}}, "template": template},
-            }
-        )
         at_once = {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 9, "periodSeconds": 1}]}
-        metric = {"metric": {"name": QUEUE}, "target": {"type": "AverageValue", "averageValue": str(TARGET)}}
-        lab.kube.create(
-            {
-                "apiVersion": "autoscaling/v2",
-                "kind": "HorizontalPodAutoscaler",
-                "metadata": {"name": "hbb", "namespace": lab.namespace},
-                "spec": {
-                    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "hbb"},
-                    "minReplicas": 1,
-                    "maxReplicas": 5,
-                    "metrics": [{"type": "Pods", "pods": metric}],
-                    "behavior": {"scaleUp": at_once, "scaleDown": at_once},
-                },
-            }
-        )
+        lab.kube.create(deployment("hbb", lab.namespace, f"uid-{lab.namespace}"))
+        lab.kube.create(autoscaler("hbb", lab.namespace, QUEUE, TARGET, scaleUp=at_once, scaleDown=at_once))
 
     def wait_in_each(self, prompts: float) -> None:
         """What every pod says from now on."""

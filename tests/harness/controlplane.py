@@ -54,8 +54,11 @@ def prepare() -> None:
     programs(*_PROGRAMS, "kwokctl", "kubectl")
 
 
-def start(name: str, kubeconfig: Path) -> ControlPlane:
-    """Start a control plane of this name, or return the one that runs already."""
+def start(name: str, kubeconfig: Path, *, autoscaler_every: int = 2) -> ControlPlane:
+    """Start a control plane of this name, or return the one that runs already.
+
+    Clusters look at their autoscalers every 15 seconds: tests would wait for little else.
+    """
     kwokctl = _kwokctl()
     plane = ControlPlane(name, kubeconfig, _folder(name) / "logs" / "audit.log")
     if name in run([kwokctl, "get", "clusters"]).split() and kubeconfig.exists():
@@ -85,8 +88,8 @@ def start(name: str, kubeconfig: Path) -> ControlPlane:
         for argument in ("kube-api-qps=500", "kube-api-burst=1000"):
             for program in ("kube-controller-manager", "kube-scheduler"):
                 command += ["--extra-args", f"{program}={argument}"]
-        # Autoscalers are looked at every 15 seconds: tests would wait for little else.
-        command += ["--extra-args", "kube-controller-manager=horizontal-pod-autoscaler-sync-period=2s"]
+        look = f"horizontal-pod-autoscaler-sync-period={autoscaler_every}s"
+        command += ["--extra-args", f"kube-controller-manager={look}"]
         # As in any cluster, the API server passes requests on to its extensions in the name of who asks.
         for argument in (
             f"requestheader-client-ca-file={_folder(name) / 'pki' / 'ca.crt'}",

@@ -107,7 +107,7 @@ class Operator:
     def __init__(self, process: subprocess.Popen[bytes], log: Path, probe_port: int) -> None:
         self._process = process
         self._log = log
-        self._probes = f"http://127.0.0.1:{probe_port}"
+        self.address = f"http://127.0.0.1:{probe_port}"
         self.rss_peak = 0.0  # MiB, of the moments at which `measure` was called
 
     def lines(self) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ class Operator:
         """Whether a probe is green. Raises AssertionError, with the log's end, when the process has ended."""
         self._must_run()
         try:
-            return httpx.get(f"{self._probes}{path}", timeout=2, trust_env=False).is_success
+            return httpx.get(f"{self.address}{path}", timeout=2, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
@@ -133,6 +133,11 @@ class Operator:
         now = float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
         self.rss_peak = max(self.rss_peak, now)
         return now
+
+    def cpu_seconds(self) -> float:
+        """What it has used of all cores together."""
+        used = psutil.Process(self._process.pid).cpu_times()
+        return float(used.user + used.system)
 
     def stop(self) -> int:
         """Ask it to end, as the kubelet does; its exit status. Raises when it does not obey."""
