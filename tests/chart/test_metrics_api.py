@@ -11,7 +11,7 @@ from forge_operator.metrics_api import documents
 from forge_operator.settings import Settings
 from tests.support.kube import Manifest
 from tests.support.models import a_model, some_settings
-from tests.support.operators import CHART, rendered
+from tests.support.operators import CHART, component, rendered
 
 HPA, KEDA, PROMETHEUS, NONE = "default", "keda", "everything", "no-autoscaling"
 
@@ -149,3 +149,11 @@ def test_model_pods_admit_it_to_their_metrics() -> None:
     ]
     [rule] = admitted
     assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "forge-system"}}} in rule["from"]
+
+
+def test_prometheus_finds_its_own_figures() -> None:
+    things = rendered("forge-system", "metrics.serviceMonitor.enabled=true", monitored=True)
+    [monitor] = [thing for thing in things if thing["kind"] == "ServiceMonitor" and component(thing) == "metrics-api"]
+    service = one("Service")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert {end["port"] for end in monitor["spec"]["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}

@@ -55,18 +55,20 @@ class Identity:
             self._well("certificate")
         except (NotOurs, ClusterError) as error:
             self._wrong("certificate", f"the certificate cannot be kept: {error}")
-        if self._pair and (self._pair, self._trust) != before:
-            self._serve(self._pair)
+        if self._pair and (self._pair, self._trust) != before and not self._serve(self._pair):
+            self._pair, self._trust = before  # and try again
 
-    def _serve(self, pair: Pair) -> None:
+    def _serve(self, pair: Pair) -> bool:
         try:
             self._front.change(pair, self._trust)
+            self._well("use of certificates")
         except (ssl.SSLError, ValueError) as error:
-            self._wrong("trust", f"certificates cannot be used: {error}")
-            return
+            self._wrong("use of certificates", f"certificates cannot be used: {error}")
+            return False
         until = ends(pair.certificate)
         self._metrics.certificate_ends.set(until.timestamp())
         logger.info("serving with a certificate until %s", until.date())
+        return True
 
     async def _present_trust(self) -> Trust:
         found = await self._client.get(CONFIG_MAP, trust.NAMESPACE, trust.NAME)
