@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
@@ -36,7 +37,7 @@ class _Adapter(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path = unquote(self.path.partition("?")[0])
         if path == f"/apis/{GROUP}":
             resource = {"name": f"pods/{THEIRS}", "singularName": "", "namespaced": True, "kind": "MetricValueList"}
             body = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GROUP}
