@@ -66,6 +66,14 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "CPU", "target": 1}]}}, ["type", "Unsupported value"]),
     ({"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "GPUMemory", "target": 101}]}}, ["target", "percentages"]),
     (
+        {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "LatencyP95", "target": 120}]}},
+        ["spec.autoscaling.metrics", "must be less than serving.requestTimeoutSeconds"],
+    ),
+    (
+        {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "InFlight", "target": 96}]}},
+        ["serving.maxConcurrency and serving.maxQueue together"],
+    ),
+    (
         {"autoscaling": {"maxReplicas": 2, "metrics": [{"type": "InFlight", "target": n} for n in (1, 2)]}},
         ["spec.autoscaling.metrics", "Duplicate value"],
     ),

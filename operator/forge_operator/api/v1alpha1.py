@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from forge_operator.api.fields import Api, LongText, ShortText, matches
+from forge_operator.api.reach import REACH_RULES, check_reach
 from forge_operator.api.scaling import MOST_REPLICAS, Autoscaling, AutoscalingStatus
 from forge_operator.api.source import Source
 
@@ -101,6 +102,8 @@ _DEFAULTED: dict[str, JsonValue] = {"default": {}}
 class Spec(Api):
     """What to serve, on what, and how much of it."""
 
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": REACH_RULES})
+
     checkpoint: Source = Field(
         description="The fine-tuned adapter: a folder with adapter_config.json, adapter_model.safetensors."
     )
@@ -124,12 +127,18 @@ class Spec(Api):
         default=1,
         ge=0,
         le=MOST_REPLICAS,
-        description="Pods that serve this model. 0 stops it and keeps its address. Ignored with autoscaling.",
+        description="Pods that serve this model. 0 stops it and keeps its address."
+        " Ignored while an autoscaler decides.",
     )
     autoscaling: Autoscaling | None = Field(
         default=None,
         description="How many pods there are, by load; absent: spec.replicas.",
     )
+
+    @model_validator(mode="after")
+    def _targets_can_be_reached(self) -> Self:
+        check_reach((self.autoscaling.metrics if self.autoscaling else None) or [], self.serving)
+        return self
 
 
 class Condition(Api):

@@ -57,3 +57,25 @@ def test_only_a_model_that_may_be_at_zero_has_an_idle_time() -> None:
 def test_what_contradicts_itself_is_refused_by_name(wish: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidSpec, match=rf"^spec\.autoscaling.*{field}"):
         asked(**wish)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ceiling", "field"),
+    [
+        ("QueueDepth", 8, "serving.maxQueue"),
+        ("InFlight", 12, "serving.maxConcurrency and serving.maxQueue"),
+        ("LatencyP95", 30, "serving.requestTimeoutSeconds"),
+        ("TimeToFirstTokenP95", 30, "serving.requestTimeoutSeconds"),
+    ],
+)
+def test_a_target_that_is_never_reached_is_refused_with_the_limit_that_forbids_it(
+    kind: str, ceiling: int, field: str
+) -> None:
+    serving = {"maxConcurrency": 4, "maxQueue": 8, "requestTimeoutSeconds": 30}
+
+    def ask(target: float) -> None:
+        a_model(serving=serving, autoscaling={"maxReplicas": 2, "metrics": [{"type": kind, "target": target}]})
+
+    ask(ceiling - 0.5)
+    with pytest.raises(InvalidSpec, match=f"{kind}.* less than {field}"):
+        ask(ceiling)

@@ -101,10 +101,12 @@ def test_a_budget_is_there_when_there_may_be_more_than_one_pod(most: int, has: b
     assert (of_kind("PodDisruptionBudget", settings(), maxReplicas=most) is not None) is has
 
 
-@pytest.mark.parametrize("target", [0.001, 0.5, 1, 22.4, 1000, 999_999.999])
+@pytest.mark.parametrize("target", [0.001, 0.5, 1, 22.4, 1000, 9999.999])
 def test_a_target_is_spelt_as_the_api_server_stores_it(target: float) -> None:
     metrics = [{"type": "InFlight", "target": target}]
-    [metric] = the("HorizontalPodAutoscaler", settings(), metrics=metrics)["spec"]["metrics"]
+    model = a_model(serving={"maxQueue": 10_000}, autoscaling={"maxReplicas": 5, "metrics": metrics})
+    [hpa] = [child for child in desired(model, settings()) if child["kind"] == "HorizontalPodAutoscaler"]
+    [metric] = hpa["spec"]["metrics"]
     written = metric["pods"]["target"]["averageValue"]
     assert re.fullmatch(r"[1-9]\d*[mk]?", written)
     scale = {"m": 0.001, "k": 1000.0}.get(written[-1], 1.0)
