@@ -143,6 +143,7 @@ def _missing(model: Model, scaler: Autoscaler) -> list[MetricType]:
 # What the controller says when it cannot read a metric -> what that means here.
 _CAUSES = {
     "no custom metrics API": "No metrics server is registered in the cluster.",
+    "the server could not find the requested resource": "No metrics server is registered in the cluster.",
     "no external metrics API": "KEDA's metrics server is not registered in the cluster.",
     "server is currently unable to handle the request": "The metrics server does not answer.",
     "the server could not find the metric": "The metrics server has no sample of the model's pods.",
