@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from forge_operator.children.shape import child_name
+from tests.controlplane import endpoints
 from tests.controlplane.conftest import RELEASE
 from tests.controlplane.lab import Lab
 from tests.support import operators
@@ -32,8 +33,19 @@ def activator(kube: Kube, installed: Installed, tmp_path_factory: pytest.TempPat
     """One for all tests of the module; it answers for the pods that kwok plays."""
     folder = tmp_path_factory.mktemp("activator")
     own = operators.as_account(kube, folder, RELEASE, ACTIVATOR, installed.settings)
-    with operators.running(own, folder, module="forge_operator.activator") as process:
+    selector = "app.kubernetes.io/component=activator"
+    with (
+        operators.running(own, folder, module="forge_operator.activator") as process,
+        endpoints.played(kube.kubeconfig, RELEASE, ACTIVATOR, selector, 9090),
+    ):
         yield process
+
+
+@pytest.fixture
+def served(lab: Lab) -> Iterator[None]:
+    """The pods of the model hbb are listed as Kubernetes would list them."""
+    with endpoints.played(lab.kube.kubeconfig, lab.namespace, "hbb", "app.kubernetes.io/instance=hbb", 8000):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +98,7 @@ def _whole(text: str) -> str:
     return f"data: begin\n\ndata: {text}\n\ndata: end\n\n"
 
 
-@pytest.mark.usefixtures("activator")
+@pytest.mark.usefixtures("activator", "served")
 def test_an_idle_model_goes_to_zero_and_a_request_wakes_it(lab: Lab, admin: AdminPort, model: ModelPort) -> None:
     lab.create(autoscaling=MAY_SLEEP)
     lab.ready()
@@ -102,7 +114,7 @@ def test_an_idle_model_goes_to_zero_and_a_request_wakes_it(lab: Lab, admin: Admi
     assert "Idle" in told
 
 
-@pytest.mark.usefixtures("activator")
+@pytest.mark.usefixtures("activator", "served")
 def test_fifty_clients_at_zero_are_all_answered(lab: Lab, admin: AdminPort, model: ModelPort) -> None:
     lab.create(autoscaling=MAY_SLEEP)
     lab.ready()
@@ -114,7 +126,7 @@ def test_fifty_clients_at_zero_are_all_answered(lab: Lab, admin: AdminPort, mode
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("activator")
+@pytest.mark.usefixtures("activator", "served")
 def test_twenty_times_to_zero_and_back_no_request_is_lost(lab: Lab, admin: AdminPort, model: ModelPort) -> None:
     lab.create(autoscaling=MAY_SLEEP)
     lab.ready()
@@ -127,7 +139,7 @@ def test_twenty_times_to_zero_and_back_no_request_is_lost(lab: Lab, admin: Admin
     assert sum(model.answered.values()) == 100
 
 
-@pytest.mark.usefixtures("activator")
+@pytest.mark.usefixtures("activator", "served")
 def test_asleep_nothing_is_written(lab: Lab, admin: AdminPort, audit: AuditLog, installed: Installed) -> None:
     lab.create(autoscaling=MAY_SLEEP)
     lab.ready()
@@ -140,6 +152,7 @@ def test_asleep_nothing_is_written(lab: Lab, admin: AdminPort, audit: AuditLog, 
     assert [write for write in audit.writes(installed.user, lab.namespace) if write.name == "hbb"] == []
 
 
+@pytest.mark.usefixtures("activator")
 def test_without_an_activator_no_model_goes_to_zero(kube: Kube, lab: Lab, admin: AdminPort) -> None:
     kube.ctl("scale", f"deployment/{ACTIVATOR}", "--replicas=0", "-n", RELEASE)
     try:
