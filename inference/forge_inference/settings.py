@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes with an engine each, which share cores and queue")
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
     model_roots: str = Field("", description="folders that load-model may load from, with commas; else it is off")
+    lexicons: str = Field("", description="tables of names instead of the built-in ones: HGNC, OBO; with commas")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -65,6 +66,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"--model-roots (FORGE_MODEL_ROOTS): there is no folder {root}")
         return self
 
+    @model_validator(mode="after")
+    def _lexicons_are_files(self) -> "Settings":
+        for path in self.lexicon_files:
+            if not path.is_file():
+                raise ValueError(f"--lexicons (FORGE_LEXICONS): there is no file {path}")
+        return self
+
     @property
     def name(self) -> str:
         """The model's name."""
@@ -79,6 +87,11 @@ class Settings(BaseSettings):
     def roots(self) -> list[Path]:
         """Folders that a model may be loaded from while another one is served."""
         return [Path(root) for root in _parts(self.model_roots)]
+
+    @property
+    def lexicon_files(self) -> list[Path]:
+        """A lab's own tables of names."""
+        return [Path(path) for path in _parts(self.lexicons)]
 
     def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
         """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""

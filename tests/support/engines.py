@@ -45,6 +45,8 @@ class ScriptedEngine:
             Chunk("binds", 6, -0.75, 3),
             Chunk("", 0, -9.0, 3, closing=True, finish="stop"),
         ]
+        self.tokens: Callable[[Request], list[int]] = lambda request: [1, 2, 3]
+        self.scores: Callable[[Request], list[Scored]] | None = None
         self.state: Loaded | None = LOADED
         self.is_alive = True
         self.why: Exception | None = None
@@ -72,10 +74,12 @@ class ScriptedEngine:
     max_model_len = 2048
 
     async def score(self, request: Request) -> tuple[Scored, ...]:
-        raise NotImplementedError
+        if self.scores is None:
+            raise NotImplementedError
+        return tuple(self.scores(request))
 
     async def tokenize(self, request: Request) -> list[int]:
-        return [1, 2, 3]
+        return self.tokens(request)
 
     def text_of(self, tokens: Sequence[int]) -> str:
         return " ".join(map(str, tokens))

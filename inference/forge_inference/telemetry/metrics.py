@@ -34,6 +34,12 @@ class Metrics:
         )
         self._tokens = Counter("forge_tokens_total", "Tokens read and written.", ("kind",), registry=self.registry)
         self._refusals = Counter("forge_refusals_total", "Prompts refused.", ("cause",), registry=self.registry)
+        self._readings = Counter(
+            "forge_readings_total",
+            "What became of questions and papers: answers, abstentions, citations that were dropped.",
+            ("task", "outcome"),
+            registry=self.registry,
+        )
         self._times = {
             kind: Histogram(f"forge_{kind}_seconds", text, buckets=buckets, registry=self.registry)
             for kind, text, buckets in (
@@ -84,6 +90,10 @@ class Metrics:
 
     def refused(self, cause: str) -> None:
         self._refusals.labels(cause).inc()
+
+    def read(self, task: str, outcome: str, times: int = 1) -> None:
+        """What became of a scientific task, or of a part of it."""
+        self._readings.labels(task, outcome).inc(times)
 
     def uptime(self) -> float:
         """Seconds since the process started."""

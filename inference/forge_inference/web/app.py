@@ -10,9 +10,10 @@ from fastapi_offline import FastAPIOffline
 
 from forge_inference import __version__
 from forge_inference.engine.contract import Exchangeable
+from forge_inference.science.concepts.finding import Finder
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, loading, tokens
+from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -28,6 +29,7 @@ class Parts:
     metrics: Metrics
     gpus: Gpus
     roots: Roots = field(default_factory=Roots)
+    finder: Finder = field(default_factory=Finder)
     draining: bool = False
 
     def not_ready(self) -> str | None:
@@ -56,6 +58,8 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     errors.install(app)
     models = Models(parts.engine)
     app.include_router(generate.router(parts.engine, parts.metrics, models))
+    app.include_router(genomics.router(parts.engine, parts.metrics, models, parts.finder))
+    app.include_router(papers.router(parts.engine, parts.metrics, models))
     app.include_router(completions.router(parts.engine, parts.metrics, models))
     app.include_router(chat.router(parts.engine, parts.metrics, models))
     app.include_router(tokens.router(parts.engine, models))

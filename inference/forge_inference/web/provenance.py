@@ -21,8 +21,13 @@ def effect(loaded: Loaded) -> dict[str, Any] | None:
 
 def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
     """What an answer needs to be made again."""
-    loaded = engine.loaded()
     sampling = body.model_dump(exclude={"text", "model", "stop", "stream", "logprobs", "max_length", "max_new_tokens"})
+    return {**served(engine), "sampling": {**sampling, "max_new_tokens": body.new_tokens}}
+
+
+def served(engine: Engine) -> dict[str, Any]:
+    """What answers, whatever it is asked."""
+    loaded = engine.loaded()
     return {
         "server": __version__,
         "checkpoint": loaded.checkpoint.digest if loaded else None,
@@ -34,7 +39,6 @@ def provenance(engine: Engine, body: Generate) -> dict[str, Any]:
         "quantization": quantization(loaded) if loaded else None,
         "plan": loaded.plan if loaded else None,
         "adapter_effect": effect(loaded) if loaded else None,
-        "sampling": {**sampling, "max_new_tokens": body.new_tokens},
     }
 
 

@@ -25,15 +25,16 @@ class Served:
 
 
 @contextmanager
-def a_server(folder: Path, *more: str) -> Iterator[Served]:
+def a_server(folder: Path, *more: str, length: int = 512) -> Iterator[Served]:
     """In float32, so that answers can be compared to the last token; `more` are flags."""
-    base, adapter, runs = a_base(folder / "base"), an_adapter(folder / "genes"), folder / "runs"
+    base = a_base(folder / "base", config={"max_position_embeddings": length})
+    adapter, runs = an_adapter(folder / "genes"), folder / "runs"
     runs.mkdir()
     port, admin = free_port(), free_port()
     process = start(
         *("--checkpoint", str(adapter), "--base-model", str(base), "--model-roots", str(runs)),
         *("--port", str(port), "--admin-port", str(admin), "--log-level", "warning"),
-        *("--quantization", "none", "--compute-dtype", "float32", "--max-model-len", "512"),
+        *("--quantization", "none", "--compute-dtype", "float32", "--max-model-len", str(length)),
         *("--max-batch", "16", "--max-queue", "40"),  # few enough to be crowded by a test
         *more,
     )

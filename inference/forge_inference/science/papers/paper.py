@@ -13,6 +13,7 @@ from forge_inference.science.text.sections import Section, sections
 from forge_inference.science.text.sentences import sentences
 
 _LONGEST = 2000  # characters of a sentence that rules look at; what is longer is no prose
+_LONGEST_ROW = 600  # characters; a longer line with a tab in it is a paragraph
 _HEADING = 80  # characters of a line that may be one
 _PARTED: set[Kind] = {"intro", "methods", "results", "discussion"}
 
@@ -103,10 +104,10 @@ def _kinds(found: list[Section]) -> Iterator[Kind]:
 
 
 def _tables(text: str) -> Iterator[Span]:
-    """Runs of lines that are rows: with two bars or a tab."""
+    """Runs of lines that are rows."""
     begun, start = -1, 0
     for line in text.split("\n"):
-        if "\t" in line or line.count("|") > 1:
+        if len(line) <= _LONGEST_ROW and _is_row(line):
             begun = start if begun < 0 else begun
         elif begun >= 0:
             yield Span(begun, start - 1)
@@ -114,3 +115,7 @@ def _tables(text: str) -> Iterator[Span]:
         start += len(line) + 1
     if begun >= 0:
         yield Span(begun, len(text))
+
+
+def _is_row(line: str) -> bool:
+    return "\t" in line or line.count(" | ") > 1 or (line.lstrip()[:1] == "|" and line.count("|") > 1)

@@ -1,0 +1,149 @@
+"""POST /api/v1/genomics/query: a question, the texts it may be answered from, and an answer that can be checked."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from forge_inference.engine import contract
+from forge_inference.engine.contract import Chunk, Engine, Sampling
+from forge_inference.science.concepts.finding import Finder
+from forge_inference.science.genomics import context as contexts
+from forge_inference.science.genomics.questions import Question, prompt
+from forge_inference.telemetry.metrics import Metrics
+from forge_inference.web.asking import Fitted, Option, fitted, options
+from forge_inference.web.genomics_report import Asked, Written, report
+from forge_inference.web.genomics_schemas import GenomicsAnswer, Query
+from forge_inference.web.models import Models
+from forge_inference.web.streams import DONE, event, sent, unless_left
+
+_HEADERS = {"x-intended-use": "research-use-only"}
+_STOP = ("\n###", "\nQuestion:")  # where a model without turns goes on to ask itself
+
+
+def router(engine: Engine, metrics: Metrics, models: Models, finder: Finder) -> APIRouter:
+    """The route; `finder` knows the names of genes and of what else is looked for."""
+    routes = APIRouter()
+
+    @routes.post("/api/v1/genomics/query", response_model=GenomicsAnswer)
+    async def query(body: Query, request: Request) -> Response:
+        """Answer a question about genes, pathways, disease or drug targets; for research only.
+
+        Citations are exact spans of the given texts. Told apart are: what supports a claim, what the model named and
+        nobody gave, how the confidence was come by. With `stream`: events of the type `answer.delta`, then one of the
+        type `result`, then `[DONE]`.
+        """
+        asking = _Asking(engine, metrics, body, models.adapter(body.model), body.model or models.name, finder)
+        if body.stream:
+            return await sent(request, asking.events(), _HEADERS)
+        answer = await unless_left(request, asking.whole())
+        return answer if isinstance(answer, Response) else JSONResponse(answer, headers=_HEADERS)
+
+    return routes
+
+
+class _Asking:
+    """One question on its way."""
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, body: Query, adapter: str | None, model: str, finder: Finder
+    ) -> None:
+        self._engine, self._metrics, self._body, self._finder = engine, metrics, body, finder
+        self._adapter, self._model = adapter if body.use_adapter else None, model
+        self._start = time.monotonic()
+        self._question = Question(
+            body.query,
+            body.query_type,
+            f"{body.organism.name} (NCBI taxon {body.organism.ncbi_taxon_id})",
+            body.genome_assembly,
+            body.answer_form,
+            tuple(body.choices or ()),
+            body.require_context,
+        )
+
+    async def whole(self) -> dict[str, Any]:
+        """The answer, once it is there."""
+        written = None
+        async with aclosing(self._written()) as steps:
+            async for step in steps:
+                written = step
+        assert isinstance(written, Written)  # noqa: S101 - what the steps end with
+        return await self._reported(written)
+
+    async def events(self) -> AsyncGenerator[str, None]:
+        """The answer as it is written, then the whole of it."""
+        async with aclosing(self._written()) as steps:
+            async for step in steps:
+                if isinstance(step, Written):
+                    yield event({"type": "result", "result": await self._reported(step)})
+                elif step.text:
+                    yield event({"type": "answer.delta", "text": step.text})
+        yield DONE
+
+    async def _written(self) -> AsyncGenerator[Chunk | Written, None]:
+        """Chunks of an answer that is written, then what came of it."""
+        body = self._body
+        # Reading texts takes a while, and others wait for the event loop.
+        context = await asyncio.to_thread(contexts.read, [(each.id, each.text) for each in body.documents])
+        reason = await asyncio.to_thread(_gate, context, body, self._finder)
+        ranked = await asyncio.to_thread(contexts.ranked, context, body.query)
+        room = (
+            body.new_tokens if body.answer_form == "text" else max(16, *(len(each) for each in self._question.options))
+        )
+        asked = await fitted(
+            self._engine, lambda shown: prompt(self._question, shown), ranked, self._adapter, min(room, self._longest)
+        )
+        if reason:
+            yield Written(context, asked, reason=reason)
+        elif self._question.options:
+            yield Written(context, asked, options=await self._scored(asked))
+        else:
+            chunks = list[Chunk]()
+            request = self._request(asked)
+            async with aclosing(self._metrics.timed(self._engine.generate(request))) as stream:
+                async for chunk in stream:
+                    chunks.append(chunk)
+                    yield chunk
+            self._metrics.generated(chunks[-1].prompt_tokens, len(chunks))
+            yield Written(context, asked, chunks=chunks)
+
+    @property
+    def _longest(self) -> int:
+        """New tokens that leave room for a question."""
+        return max(1, self._engine.max_model_len // 2)
+
+    async def _scored(self, asked: Fitted) -> list[Option]:
+        return await options(self._engine, asked, self._question.options, self._adapter, self._metrics.generated)
+
+    def _request(self, asked: Fitted) -> contract.Request:
+        body = self._body
+        sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
+        tokens = min(body.new_tokens, self._longest)
+        return contract.Request(asked.text, tokens, sampling, stop=_STOP, adapter=self._adapter)
+
+    async def _reported(self, written: Written) -> dict[str, Any]:
+        asked = Asked(self._body, self._question, self._model, self._start)
+        found = await asyncio.to_thread(report, self._engine, asked, written, self._finder)
+        self._metrics.read("genomics", "abstained" if found["abstained"] else "answered")
+        self._metrics.read("genomics", "citation_dropped", len(found["dropped_citations"]))
+        self._metrics.read("genomics", "identifier_unverified", len(found["unverified_identifiers"]))
+        self._metrics.read("genomics", "context_truncated", sum(each["truncated"] for each in found["context_usage"]))
+        return found
+
+
+def _gate(context: contexts.Context, body: Query, finder: Finder) -> str | None:
+    """Why there is no need to ask the model: the context cannot hold an answer."""
+    if not body.require_context:
+        return None
+    if not context.sentences:
+        return "no_context"
+    asked = contexts.content_words(body.query)
+    if not any(asked & sentence.words for sentence in context.sentences):
+        return "not_in_context"
+    genes = {mention.key for mention in finder.mentions(body.query, ("gene", "variant")) if mention.identifier}
+    named = {mention.key for document in context.documents for mention in finder.mentions(document.clean, ("gene",))}
+    return "not_in_context" if genes and not genes & named else None

@@ -1,0 +1,164 @@
+"""Bodies of /api/v1/papers/analyze; what /docs shows."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from forge_inference.science.papers.intake import LONGEST_TEXT
+from forge_inference.science.papers.parts import ANALYSES, Analysis
+
+_EXAMPLE = "A title\n\nMethods\n\nMale mice (n = 30) …\n\nResults\n\nWeight fell, t(28) = 2.20, p = .036."
+
+
+class Analyze(BaseModel):
+    """A paper, and what to tell of it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"text": _EXAMPLE, "analysis_type": ["key_findings", "limitations"]}},
+    )
+
+    model: str | None = Field(None, max_length=256, description="one of /v1/models; default: the served adapter")
+    text: str | None = Field(None, min_length=1, max_length=LONGEST_TEXT, description="plain text with its headings")
+    jats_xml: str | None = Field(
+        None, min_length=1, max_length=2_000_000, description="instead of text: JATS, as of PMC"
+    )
+    analysis_type: Analysis | Annotated[list[Analysis], Field(min_length=1, max_length=5)] = Field(
+        default_factory=lambda: list(ANALYSES), description="one or several, in one reading; default: all"
+    )
+    use_model: bool = Field(True, description="false: rules alone, in a second")
+    use_adapter: bool = Field(True, description="false: the base model alone")
+    max_new_tokens: int = Field(512, ge=16, le=4096, description="of each of the model's answers")
+    max_model_calls: int = Field(24, ge=1, le=256, description="more are refused before the first")
+    temperature: float = Field(0.0, ge=0, le=5)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    stream: bool = Field(False, description="server-sent events: progress, then the result")
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if (self.text is None) == (self.jats_xml is None):
+            raise ValueError("give either text or jats_xml")
+        if 0 < self.temperature < 1e-3:
+            raise ValueError("temperature must be 0, or at least 0.001")
+        return self
+
+    @property
+    def analyses(self) -> frozenset[Analysis]:
+        """Each once."""
+        return frozenset([self.analysis_type] if isinstance(self.analysis_type, str) else self.analysis_type)
+
+
+class Quoted(BaseModel):
+    """A piece of the text: `text[start:end] == quote`, counted in code points."""
+
+    start: int
+    end: int
+    quote: str
+    section: str
+
+
+class Stated(BaseModel):
+    """What the model says. Its sentences are quoted, and each number of the statement stands in one of them."""
+
+    statement: str
+    evidence: list[Quoted]
+    numbers_verified: Literal[True] = True
+    rests_on_author_stated: bool | None = Field(None, description="of limitations: whether authors call it one")
+
+
+class Summary(BaseModel):
+    """`text` is made of the sentences that could be verified."""
+
+    text: str
+    sentences: list[Stated]
+    made_from: Literal["evidence", "first_sentences"] | None
+    method: Literal["model"] = "model"
+
+
+class Findings(BaseModel):
+    findings: list[Stated]
+    method: Literal["model"] = "model"
+
+
+class Methodology(BaseModel):
+    """By rule, and apart from it what the model says."""
+
+    rule: dict[str, list[dict[str, Any]]]
+    model: list[Stated] | None
+
+
+class Benchmarks(BaseModel):
+    """All by rule. `dropped` are values that the metric beside them cannot have."""
+
+    datasets: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+    dropped: list[dict[str, Any]]
+    method: Literal["rule"] = "rule"
+
+
+class Limitations(BaseModel):
+    """What the authors call a limitation, by rule; apart from it what the model calls one."""
+
+    author_stated: list[Quoted]
+    model: list[Stated] | None
+
+
+class Quality(BaseModel):
+    """Which reporting criteria are addressed in the text. Says nothing of validity, novelty or truth."""
+
+    criteria_set: Literal["reporting-completeness/1"] = "reporting-completeness/1"
+    score: dict[str, float] | None = Field(description="addressed of expected; null for abstracts and too few criteria")
+    not_assessable: str | None = Field(description="why nothing can be said, if so")
+    study: list[dict[str, Any]]
+    criteria: list[dict[str, Any]]
+    method: Literal["rule"] = "rule"
+
+
+class Coverage(BaseModel):
+    """What was read of the text, and what was not."""
+
+    strategy: Literal["rules", "single", "map_reduce"]
+    chars_total: int
+    chars_shown_to_model: int
+    sections: list[dict[str, Any]]
+    sentences_total: int
+    sentences_shown: int
+    sentences_too_long: list[Quoted]
+    tables: int = Field(description="read by rules, not shown to the model")
+    parts: int
+    model_calls: int
+    truncated_answers: int
+    evidence_left_out_of_summary: int
+
+
+class Dropped(BaseModel):
+    """What the model wrote and is not told as a statement: all of it is counted, the first 100 are shown."""
+
+    lines: int = Field(description="that the model wrote, sentences of a summary included")
+    by_reason: dict[str, int]
+    items: list[dict[str, Any]]
+
+
+class Paper(BaseModel):
+    """The analysis. What was not asked for is null."""
+
+    id: str
+    object: Literal["paper.analysis"] = "paper.analysis"
+    model: str
+    text: str | None = Field(description="of JATS: what the offsets count in; null when the text was sent as text")
+    summary: Summary | None
+    key_findings: Findings | None
+    methodology: Methodology | None
+    benchmarks: Benchmarks | None
+    limitations: Limitations | None
+    quality: Quality
+    statistics: list[dict[str, Any]]
+    coverage: Coverage
+    dropped: Dropped
+    preprocessing: dict[str, int] = Field(description="how often each step of cleaning changed what is read")
+    offset_unit: Literal["codepoint"] = "codepoint"
+    notice: dict[str, str]
+    provenance: dict[str, Any]
+    usage: dict[str, int]
+    timing_ms: float
