@@ -10,7 +10,7 @@ import psutil
 
 from forge_inference.load.plot import Line, Panel, svg
 from tests.bench.section import write_section
-from tests.bench_scaling.run import ABOVE, CALM, DELAY, MOST, TARGET, TOKENS, Measured
+from tests.bench_scaling.run import ABOVE, CALM, CPU, DELAY, MOST, TARGET, TOKENS, Measured
 from tests.bench_scaling.split import STAGES, medians
 from tests.support.elastic import Look
 
@@ -87,10 +87,11 @@ def _lines(found: Measured) -> Iterator[str]:
     memory = psutil.virtual_memory().total / 2**30
     requests = found.figures["requests"]
     yield (
-        f"A tiny model, one answer of {TOKENS} tokens at a time in each replica, of which one alone answers"
-        f" {found.alone:.2f} requests a second. Offered: {found.low:g}/s, from second {CALM:g} on {found.high:g}/s"
-        f" ({ABOVE:g} times what one replica can), from second {CALM + found.busy:g} on {found.low:g}/s again. Scaled"
-        f" by QueueDepth with target {TARGET:g}, 1 to {MOST} replicas, down after {DELAY} s."
+        f"A tiny model, one answer of {TOKENS} tokens at a time in each replica, which has {CPU} CPU. One replica alone"
+        f" answers {found.alone:.2f} requests a second. Offered: {found.low:g}/s, from second {CALM:g} on"
+        f" {found.high:g}/s ({ABOVE:g} times what one replica can), from second {CALM + found.busy:g} on"
+        f" {found.low:g}/s again. Scaled by QueueDepth with target {TARGET:g}, 1 to {MOST} replicas, down after"
+        f" {DELAY} s."
     )
     yield (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, shared by the cluster, the"
@@ -100,6 +101,7 @@ def _lines(found: Measured) -> Iterator[str]:
     yield "![Load, replicas, the metric and latency over time](guides/autoscale.svg)"
     yield ""
     yield "Replicas: " + ", ".join(f"{count} from second {max(0.0, at):.0f}" for at, count in found.steps) + "."
+    yield ""
     yield (
         f"Requests: {requests['offered']} offered, {requests['succeeded']} answered, {requests['refused_429']} refused"
         f" by a full queue (429), {requests['refused_503']} by a server that ends (503), {requests['failed']} failed."
@@ -114,4 +116,4 @@ def _lines(found: Measured) -> Iterator[str]:
     yield f"| **all of it** | **{sum(wholes) / len(wholes):.1f}** (mean) | **{wholes[-1]:.1f}** |"
     yield ""
     steady = f"{changes(found)} changes of the number of replicas under the steady high load"
-    yield f"{len(found.splits)} pods came. {steady} after they were there, within {found.busy:.0f} s of it."
+    yield f"{len(found.splits)} pods came. {steady}, which lasted {found.busy:.0f} s, after they were there."

@@ -17,13 +17,14 @@ STAGES = {
     "decided": "the autoscaler decides",
     "scheduled": "a pod exists and has a node",
     "running": "its container runs: image, volumes, network",
-    "imported": "Python has imported what serves",
+    "imported": "Python has imported torch and what serves",
     "loaded": "files are checked, weights read and quantised",
     "warm": "the adapter is tried, the first generation made",
     "ready": "the kubelet has seen that it is ready",
     "listed": "it is listed among the Service's endpoints",
     "answered": "its first request is answered",
 }
+_TOLERANCE = 1.1  # what is less above the target the autoscaler lets pass
 ANSWERED = re.compile(r"POST /v1/completions 200 ")
 
 
@@ -62,7 +63,7 @@ def _moments(step: float, looks: Sequence[Look], target: float, pod: Manifest, l
     name, status = pod["metadata"]["name"], pod["status"]
     since = [look for look in looks if look.at >= step]
     before = since[0].replicas if since else 0
-    yield from _first("metric", (look.at for look in since if (look.value or 0) > target))
+    yield from _first("metric", (look.at for look in since if (look.value or 0) > target * _TOLERANCE))
     yield from _first("decided", (look.at for look in since if look.replicas > before))
     conditions = {each["type"]: each for each in status["conditions"] if each["status"] == "True"}
     for key, kind in (("scheduled", "PodScheduled"), ("ready", "Ready")):
@@ -78,7 +79,7 @@ def _moments(step: float, looks: Sequence[Look], target: float, pod: Manifest, l
 def _of_log(log: str) -> Iterator[tuple[str, float]]:
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     for key, tells in (
-        ("imported", lambda said: said == "starting"),
+        ("imported", lambda said: said == "checking files ..."),
         ("loaded", lambda said: said.startswith("cache for ")),
         ("warm", lambda said: said.startswith("ready after ")),
         ("answered", ANSWERED.match),

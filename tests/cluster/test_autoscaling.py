@@ -183,7 +183,7 @@ def _stopped(elastic: Elastic) -> Iterator[None]:
 
 def _pids(elastic: Elastic) -> list[str]:
     """Of the servers, as the node counts."""
-    rows = [row.split() for row in kind.in_node("ctr", "-n", "k8s.io", "tasks", "list").splitlines()[1:]]
-    tasks = {row[0]: row[1] for row in rows}
+    rows = [row.split() for row in kind.in_node("ctr", "-n", "k8s.io", "tasks", "list").splitlines()]
+    tasks = {row[0]: row[1] for row in rows if len(row) == 3}  # name, process, state
     found = [pod["status"]["containerStatuses"][0]["containerID"] for pod in elastic.pods()]
     return [tasks[name.partition("://")[2]] for name in found]
