@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse, Response
 
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Chunk, Engine, Sampling
+from forge_inference.engine.errors import InvalidRequest
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.science.genomics import context as contexts
 from forge_inference.science.genomics.questions import Question, prompt
+from forge_inference.science.papers.intake import refused
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web.asking import Fitted, Option, fitted, options
 from forge_inference.web.genomics_report import Asked, Written, report
@@ -88,7 +90,7 @@ class _Asking:
         """Chunks of an answer that is written, then what came of it."""
         body = self._body
         # Reading texts takes a while, and others wait for the event loop.
-        context = await asyncio.to_thread(contexts.read, [(each.id, each.text) for each in body.documents])
+        context = await asyncio.to_thread(_read, body)
         reason = await asyncio.to_thread(_gate, context, body, self._finder)
         ranked = await asyncio.to_thread(contexts.ranked, context, body.query)
         room = (
@@ -133,6 +135,14 @@ class _Asking:
         self._metrics.read("genomics", "identifier_unverified", len(found["unverified_identifiers"]))
         self._metrics.read("genomics", "context_truncated", sum(each["truncated"] for each in found["context_usage"]))
         return found
+
+
+def _read(body: Query) -> contexts.Context:
+    """The context's sentences. Raises InvalidRequest for what is no prose."""
+    for document in body.documents:
+        if why := refused(document.text):
+            raise InvalidRequest(f"context {document.id}: {why}")
+    return contexts.read([(document.id, document.text) for document in body.documents])
 
 
 def _gate(context: contexts.Context, body: Query, finder: Finder) -> str | None:

@@ -1,6 +1,7 @@
 """POST /api/v1/genomics/query, with an engine that writes what a test tells it to."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -168,6 +169,27 @@ async def test_what_makes_no_sense_is_refused_by_name(
     answer = await api.post(PATH, json={**ASKED, **changes})
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ACGT" * 100_000, "sequence"),
+        ("<!DOCTYPE html><p>CFTR</p>", "web page"),
+        ("<p>text of it</p>\n" * 20_000, "tags"),
+        ("%PDF-1.7 1 0 obj", "PDF"),
+        ("QUJDRA==" * 50_000, "without a space"),
+        (" \n ", "blank"),
+    ],
+)
+async def test_a_context_that_is_no_prose_is_refused_at_once(
+    api: httpx.AsyncClient, engine: ScriptedEngine, text: str, says: str
+) -> None:
+    start = time.process_time()
+    answer = await api.post(PATH, json={**ASKED, "context": [{"id": "odd", "text": text}]})
+    assert (answer.status_code, engine.requests) == (422, [])
+    assert says in answer.json()["error"]["message"]
+    assert time.process_time() - start < 2
 
 
 async def test_a_full_queue_is_told_before_anything_is_streamed(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
