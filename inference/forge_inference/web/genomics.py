@@ -24,7 +24,7 @@ from forge_inference.web.models import Models
 from forge_inference.web.streams import DONE, event, sent, unless_left
 
 _HEADERS = {"x-intended-use": "research-use-only"}
-_STOP = ("\n###", "\nQuestion:")  # where a model without turns goes on to ask itself
+_STOP = ("\nQuestion:",)  # where a model without turns goes on to ask itself
 
 
 def router(engine: Engine, metrics: Metrics, models: Models, finder: Finder) -> APIRouter:
@@ -125,7 +125,8 @@ class _Asking:
         body = self._body
         sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
         tokens = min(body.new_tokens, self._longest)
-        return contract.Request(asked.text, tokens, sampling, stop=_STOP, adapter=self._adapter)
+        stop = () if self._engine.tokenizer_info().get("chat_template") else _STOP
+        return contract.Request(asked.text, tokens, sampling, stop=stop, adapter=self._adapter)
 
     async def _reported(self, written: Written) -> dict[str, Any]:
         asked = Asked(self._body, self._question, self._model, self._start)

@@ -138,6 +138,18 @@ async def test_a_stream_ends_with_the_whole_result(api: httpx.AsyncClient, engin
     assert (result["type"], len(result["result"]["citations"])) == ("result", 1)
 
 
+async def test_a_model_without_turns_is_stopped_where_it_would_ask_itself(
+    api: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    writes(engine, "It is a channel.")
+    await ask(api)
+    assert engine.requests[0].stop == ("\nQuestion:",)
+    engine.info = {"chat_template": "{{ messages }}"}
+    told = await ask(api)
+    assert engine.requests[1].stop == ()
+    assert told["provenance"]["prompt"]["template"] == "chat"
+
+
 async def test_an_answer_can_be_made_again_from_what_is_told(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     writes(engine, "It is a channel.", finish="length")
     found = await ask(api, seed=7, genome_assembly="GRCh38")
