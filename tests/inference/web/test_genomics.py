@@ -204,6 +204,28 @@ async def test_a_context_that_is_no_prose_is_refused_at_once(
     assert time.process_time() - start < 2
 
 
+async def test_several_questions_have_an_answer_or_an_error_each(
+    api: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    writes(engine, "CFTR is a chloride channel [S1].")
+    wrong = {**ASKED, "query_type": "weather"}
+    asked = [ASKED, wrong, {**ASKED, "stream": True}, {**ASKED, "model": "nobody"}, {**ASKED, "context": "<html>"}]
+    answer = await api.post(PATH, json={"requests": asked})
+    assert answer.status_code == 200
+    first, *others = answer.json()["results"]
+    assert (first["index"], first["error"], len(first["answer"]["citations"])) == (0, None, 1)
+    assert [(each["index"], each["answer"]) for each in others] == [(index, None) for index in range(1, 5)]
+    kinds = [each["error"]["type"] for each in others]
+    assert kinds == ["InvalidRequest", "InvalidRequest", "UnknownAdapter", "InvalidRequest"]
+    assert "query_type" in others[0]["error"]["message"]
+
+
+async def test_a_fault_is_told_of_the_field_that_has_it(api: httpx.AsyncClient) -> None:
+    answer = await api.post(PATH, json={**ASKED, "query_type": "weather"})
+    assert answer.json()["error"]["param"] == "query_type"
+    assert (await api.post(PATH, json={"requests": []})).json()["error"]["param"] == "requests"
+
+
 async def test_a_full_queue_is_told_before_anything_is_streamed(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     def full(_: Request) -> list[Chunk]:
         raise Overloaded("too many", 3)
