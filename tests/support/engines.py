@@ -47,6 +47,7 @@ class ScriptedEngine:
         ]
         self.tokens: Callable[[Request], list[int]] = lambda request: [1, 2, 3]
         self.scores: Callable[[Request], list[Scored]] | None = None
+        self.info: dict[str, object] = {}
         self.state: Loaded | None = LOADED
         self.is_alive = True
         self.why: Exception | None = None
@@ -85,7 +86,7 @@ class ScriptedEngine:
         return " ".join(map(str, tokens))
 
     def tokenizer_info(self) -> dict[str, object]:
-        return {}
+        return self.info
 
     def adapters(self) -> Mapping[str, Checkpoint]:
         if self.state is None:

@@ -2,48 +2,77 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
 
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Chunk, Engine, Sampling
+from forge_inference.engine.errors import EngineError, InvalidRequest
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.science.genomics import context as contexts
 from forge_inference.science.genomics.questions import Question, prompt
+from forge_inference.science.papers.intake import refused
 from forge_inference.telemetry.metrics import Metrics
+from forge_inference.web import errors
 from forge_inference.web.asking import Fitted, Option, fitted, options
 from forge_inference.web.genomics_report import Asked, Written, report
-from forge_inference.web.genomics_schemas import GenomicsAnswer, Query
+from forge_inference.web.genomics_schemas import Asked as Body
+from forge_inference.web.genomics_schemas import GenomicsAnswer, GenomicsAnswers, Queries, Query
 from forge_inference.web.models import Models
 from forge_inference.web.streams import DONE, event, sent, unless_left
 
 _HEADERS = {"x-intended-use": "research-use-only"}
-_STOP = ("\n###", "\nQuestion:")  # where a model without turns goes on to ask itself
+_STOP = ("\nQuestion:",)  # where a model without turns goes on to ask itself
 
 
 def router(engine: Engine, metrics: Metrics, models: Models, finder: Finder) -> APIRouter:
     """The route; `finder` knows the names of genes and of what else is looked for."""
     routes = APIRouter()
 
-    @routes.post("/api/v1/genomics/query", response_model=GenomicsAnswer)
-    async def query(body: Query, request: Request) -> Response:
+    def asking(body: Query) -> "_Asking":
+        return _Asking(engine, metrics, body, models.adapter(body.model), body.model or models.name, finder)
+
+    @routes.post("/api/v1/genomics/query", response_model=GenomicsAnswer | GenomicsAnswers)
+    async def query(body: Body, request: Request) -> Response:
         """Answer a question about genes, pathways, disease or drug targets; for research only.
 
         Citations are exact spans of the given texts. Told apart are: what supports a claim, what the model named and
         nobody gave, how the confidence was come by. With `stream`: events of the type `answer.delta`, then one of the
-        type `result`, then `[DONE]`.
+        type `result`, then `[DONE]`. `{"requests": [...]}` asks several, each with an answer or an error of its own.
         """
-        asking = _Asking(engine, metrics, body, models.adapter(body.model), body.model or models.name, finder)
-        if body.stream:
-            return await sent(request, asking.events(), _HEADERS)
-        answer = await unless_left(request, asking.whole())
+        if isinstance(body, Queries):
+            work = asyncio.gather(*(_one_of(asking, index, each) for index, each in enumerate(body.requests)))
+            answer = await unless_left(request, _all(work))
+        elif body.stream:
+            return await sent(request, asking(body).events(), _HEADERS)
+        else:
+            answer = await unless_left(request, asking(body).whole())
         return answer if isinstance(answer, Response) else JSONResponse(answer, headers=_HEADERS)
 
     return routes
+
+
+async def _all(work: "asyncio.Future[list[dict[str, Any]]]") -> dict[str, Any]:
+    return {"object": "genomics.answers", "results": await work}
+
+
+async def _one_of(asking: Callable[[Query], "_Asking"], index: int, asked: dict[str, Any]) -> dict[str, Any]:
+    """One of several: an error is told in its place."""
+    try:
+        body = Query.model_validate(asked)
+        if body.stream:
+            raise InvalidRequest("stream: one question at a time")
+        return {"index": index, "answer": await asking(body).whole(), "error": None}
+    except ValidationError as error:
+        faults = ("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))[:2000]
+        return {"index": index, "answer": None, **errors.body("InvalidRequest", faults)}
+    except EngineError as error:
+        return {"index": index, "answer": None, **errors.body(type(error).__name__, str(error))}
 
 
 class _Asking:
@@ -88,7 +117,7 @@ class _Asking:
         """Chunks of an answer that is written, then what came of it."""
         body = self._body
         # Reading texts takes a while, and others wait for the event loop.
-        context = await asyncio.to_thread(contexts.read, [(each.id, each.text) for each in body.documents])
+        context = await asyncio.to_thread(_read, body)
         reason = await asyncio.to_thread(_gate, context, body, self._finder)
         ranked = await asyncio.to_thread(contexts.ranked, context, body.query)
         room = (
@@ -123,7 +152,8 @@ class _Asking:
         body = self._body
         sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
         tokens = min(body.new_tokens, self._longest)
-        return contract.Request(asked.text, tokens, sampling, stop=_STOP, adapter=self._adapter)
+        stop = () if self._engine.tokenizer_info().get("chat_template") else _STOP
+        return contract.Request(asked.text, tokens, sampling, stop=stop, adapter=self._adapter)
 
     async def _reported(self, written: Written) -> dict[str, Any]:
         asked = Asked(self._body, self._question, self._model, self._start)
@@ -133,6 +163,14 @@ class _Asking:
         self._metrics.read("genomics", "identifier_unverified", len(found["unverified_identifiers"]))
         self._metrics.read("genomics", "context_truncated", sum(each["truncated"] for each in found["context_usage"]))
         return found
+
+
+def _read(body: Query) -> contexts.Context:
+    """The context's sentences. Raises InvalidRequest for what is no prose."""
+    for document in body.documents:
+        if why := refused(document.text):
+            raise InvalidRequest(f"context {document.id}: {why}")
+    return contexts.read([(document.id, document.text) for document in body.documents])
 
 
 def _gate(context: contexts.Context, body: Query, finder: Finder) -> str | None:

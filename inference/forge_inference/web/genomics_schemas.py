@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from forge_inference.science.concepts.kinds import TYPES, Type
 from forge_inference.science.genomics.questions import AnswerForm, QueryType
@@ -120,6 +129,22 @@ class Query(_Body):
         return self.max_new_tokens or self.max_length or ANSWER_TOKENS
 
 
+class Queries(_Body):
+    """Up to 32 questions that are answered in order; what is wrong with one is no fault of the others."""
+
+    requests: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=32)] = Field(description="each a Query")
+
+
+def _which(body: object) -> str:
+    return "several-questions" if isinstance(body, Queries | dict) and "requests" in dict(body) else "one-question"
+
+
+# By a name of ours, so that what is wrong with a question is said of its own fields alone.
+Asked = Annotated[
+    Annotated[Query, Tag("one-question")] | Annotated[Queries, Tag("several-questions")], Discriminator(_which)
+]
+
+
 class GenomicsAnswer(BaseModel):
     """An answer, what supports it, and where it comes from. Offsets are code points of the texts as they were sent."""
 
@@ -149,3 +174,10 @@ class GenomicsAnswer(BaseModel):
     usage: dict[str, int]
     timing_ms: dict[str, float]
     provenance: dict[str, Any]
+
+
+class GenomicsAnswers(BaseModel):
+    """Answers in the order of the questions; each has `index` and either `answer` or `error`."""
+
+    object: Literal["genomics.answers"] = "genomics.answers"
+    results: list[dict[str, Any]]

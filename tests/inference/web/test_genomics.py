@@ -1,6 +1,7 @@
 """POST /api/v1/genomics/query, with an engine that writes what a test tells it to."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -137,6 +138,18 @@ async def test_a_stream_ends_with_the_whole_result(api: httpx.AsyncClient, engin
     assert (result["type"], len(result["result"]["citations"])) == ("result", 1)
 
 
+async def test_a_model_without_turns_is_stopped_where_it_would_ask_itself(
+    api: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    writes(engine, "It is a channel.")
+    await ask(api)
+    assert engine.requests[0].stop == ("\nQuestion:",)
+    engine.info = {"chat_template": "{{ messages }}"}
+    told = await ask(api)
+    assert engine.requests[1].stop == ()
+    assert told["provenance"]["prompt"]["template"] == "chat"
+
+
 async def test_an_answer_can_be_made_again_from_what_is_told(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     writes(engine, "It is a channel.", finish="length")
     found = await ask(api, seed=7, genome_assembly="GRCh38")
@@ -168,6 +181,49 @@ async def test_what_makes_no_sense_is_refused_by_name(
     answer = await api.post(PATH, json={**ASKED, **changes})
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ACGT" * 100_000, "sequence"),
+        ("<!DOCTYPE html><p>CFTR</p>", "web page"),
+        ("<p>text of it</p>\n" * 20_000, "tags"),
+        ("%PDF-1.7 1 0 obj", "PDF"),
+        ("QUJDRA==" * 50_000, "without a space"),
+        (" \n ", "blank"),
+    ],
+)
+async def test_a_context_that_is_no_prose_is_refused_at_once(
+    api: httpx.AsyncClient, engine: ScriptedEngine, text: str, says: str
+) -> None:
+    start = time.process_time()
+    answer = await api.post(PATH, json={**ASKED, "context": [{"id": "odd", "text": text}]})
+    assert (answer.status_code, engine.requests) == (422, [])
+    assert says in answer.json()["error"]["message"]
+    assert time.process_time() - start < 2
+
+
+async def test_several_questions_have_an_answer_or_an_error_each(
+    api: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    writes(engine, "CFTR is a chloride channel [S1].")
+    wrong = {**ASKED, "query_type": "weather"}
+    asked = [ASKED, wrong, {**ASKED, "stream": True}, {**ASKED, "model": "nobody"}, {**ASKED, "context": "<html>"}]
+    answer = await api.post(PATH, json={"requests": asked})
+    assert answer.status_code == 200
+    first, *others = answer.json()["results"]
+    assert (first["index"], first["error"], len(first["answer"]["citations"])) == (0, None, 1)
+    assert [(each["index"], each["answer"]) for each in others] == [(index, None) for index in range(1, 5)]
+    kinds = [each["error"]["type"] for each in others]
+    assert kinds == ["InvalidRequest", "InvalidRequest", "UnknownAdapter", "InvalidRequest"]
+    assert "query_type" in others[0]["error"]["message"]
+
+
+async def test_a_fault_is_told_of_the_field_that_has_it(api: httpx.AsyncClient) -> None:
+    answer = await api.post(PATH, json={**ASKED, "query_type": "weather"})
+    assert answer.json()["error"]["param"] == "query_type"
+    assert (await api.post(PATH, json={"requests": []})).json()["error"]["param"] == "requests"
 
 
 async def test_a_full_queue_is_told_before_anything_is_streamed(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
