@@ -100,9 +100,10 @@ async def test_one_is_loaded_at_a_time(api: httpx.AsyncClient, successors: list[
     assert refused.json()["error"]["type"] == "Busy"
     assert "run-7 is loading (" in refused.json()["error"]["message"]
     assert int(refused.headers["retry-after"]) >= 1
-    assert len(successors) == 1
+    await until(lambda: successors)
     successors[0].state = NEW
     await state(api, "done")
+    assert len(successors) == 1
     assert (await api.post(LOAD, json={"model_path": "run-7"})).status_code == 202
 
 
