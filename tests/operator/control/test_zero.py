@@ -187,6 +187,25 @@ async def test_a_model_asleep_without_an_activator_does_not_say_that_a_request_w
     assert bench.condition() == ("Unknown", "ActivatorMissing")
 
 
+async def test_of_which_family_the_addresses_are_is_not_guessed() -> None:
+    bench = Bench(autoscaling=MAY_SLEEP)
+    bench.activators.addresses = ()
+    await bench.reconcile()
+    assert not bench.cluster.of(ENDPOINT_SLICE)
+    bench.activators.addresses, bench.activators.family = ("fd00::9",), "IPv6"
+    await bench.reconcile()
+    assert (slice_of(bench)["addressType"], addresses(bench)) == ("IPv6", ["fd00::9"])
+
+
+async def test_a_slice_keeps_its_family_while_no_activator_is_there() -> None:
+    bench = Bench(autoscaling=MAY_SLEEP)
+    bench.activators.addresses, bench.activators.family = ("fd00::9",), "IPv6"
+    await bench.reconcile()
+    bench.activators.addresses, bench.activators.family = (), "IPv4"
+    await bench.reconcile()
+    assert (slice_of(bench)["addressType"], addresses(bench)) == ("IPv6", [])
+
+
 async def test_the_slice_follows_the_activators_pods() -> None:
     bench = await asleep()
     bench.activators.addresses = ("10.0.0.10", "10.0.0.11")
