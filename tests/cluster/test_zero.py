@@ -14,7 +14,7 @@ from tests.support.kube import SCIM
 
 pytestmark = pytest.mark.cluster
 
-MAY_SLEEP = {"minReplicas": 0, "maxReplicas": 2, "idleSeconds": 5}
+MAY_SLEEP = {"minReplicas": 0, "maxReplicas": 1, "idleSeconds": 5}
 TOKENS = 490  # an answer of some seconds, in which pods leave
 # Asks a URL so many times at once, each over a connection of its own, and prints each answer's status and body. It runs
 # in a pod, as clients do: a Service's address leads nowhere else.

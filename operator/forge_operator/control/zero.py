@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from forge_operator.api.parse import Model
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.children.activation import PORTS, StandIn, free_port
+from forge_operator.children.activation import PORTS, Family, StandIn, free_port
 from forge_operator.children.autoscaling import asked
 from forge_operator.children.shape import child_name
 from forge_operator.cluster.apply import is_ours
@@ -80,8 +80,13 @@ class Zero:
         if port is None:
             logger.error("no port is left for %s: it stays awake", key, extra={"model": str(key)})
             return Plan()
-        addresses = self._activators.addresses if sleeps or not is_listed else ()
-        return Plan(StandIn(port, addresses, self._activators.family), sleeps)
+        known = self._cache.child(ENDPOINT_SLICE.name, model.namespace, child_name(model.name))
+        if known is None and not self._activators.addresses:
+            return Plan()  # of which family its addresses will be is not known yet, and stays with a slice
+        family: Family = known["addressType"] if known else self._activators.family
+        fits = family == self._activators.family
+        addresses = self._activators.addresses if fits and (sleeps or not is_listed) else ()
+        return Plan(StandIn(port, addresses, family), sleeps and fits)
 
     async def put_to_sleep(self, client: Scaler, model: Model, deployment: Manifest) -> None:
         """Take all pods away. They finish what they have begun; raises NotYet when somebody else was faster."""

@@ -15,7 +15,7 @@ import kopf
 
 from forge_operator.cluster.client import Client
 from forge_operator.cluster.discovery import await_change, known
-from forge_operator.cluster.kinds import ENDPOINT_SLICE, Kind
+from forge_operator.cluster.kinds import Kind
 from forge_operator.cluster.leader import Leader
 from forge_operator.cluster.reports import Reports
 from forge_operator.cluster.schema import check
@@ -101,7 +101,7 @@ class Operator:
             self._watch(stop),
         ]
         if self._activators.exist:
-            loops.append(self._activators.follow(self._client, self._look_at_sleepers))
+            loops.append(self._activators.follow(self._client, self._look_at_all))
         if settings.autoscaling.backend == "keda":
             loops.append(await_change(self._client, self._kinds))
         if settings.leader_election.enabled:
@@ -122,11 +122,10 @@ class Operator:
             identity=self._identity,  # type: ignore[arg-type]  # a NewType that Kopf does not export
         )
 
-    def _look_at_sleepers(self) -> None:
+    def _look_at_all(self) -> None:
         """The activator's pods are others: every slice of a model that may be at zero has to say so."""
-        for place, _ in self._cache.of_kind(ENDPOINT_SLICE.name):
-            if owner := self._cache.owner(place):
-                self._queue.add(owner)
+        for key in self._cache.models():
+            self._queue.add(key)
 
     def _not_alive(self) -> str | None:
         if self._audit.deaf:

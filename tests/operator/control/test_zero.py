@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.children.activation import PORTS
 from forge_operator.cluster.kinds import ENDPOINT_SLICE
 from forge_operator.cluster.reports import ReportUnavailable
 from forge_operator.errors import NotYet
-from tests.operator.control.bench import KEY, Bench
-from tests.support.models import a_body, a_report
-from tests.support.slices import our_slice
+from tests.operator.control.bench import Bench
+from tests.support.models import a_report
 
 IDLE_SECONDS = 60
 MAY_SLEEP = {"minReplicas": 0, "maxReplicas": 3, "idleSeconds": IDLE_SECONDS}
@@ -187,6 +185,25 @@ async def test_a_model_asleep_without_an_activator_does_not_say_that_a_request_w
     assert bench.condition() == ("Unknown", "ActivatorMissing")
 
 
+async def test_of_which_family_the_addresses_are_is_not_guessed() -> None:
+    bench = Bench(autoscaling=MAY_SLEEP)
+    bench.activators.addresses = ()
+    await bench.reconcile()
+    assert not bench.cluster.of(ENDPOINT_SLICE)
+    bench.activators.addresses, bench.activators.family = ("fd00::9",), "IPv6"
+    await bench.reconcile()
+    assert (slice_of(bench)["addressType"], addresses(bench)) == ("IPv6", ["fd00::9"])
+
+
+async def test_a_slice_keeps_its_family_while_no_activator_is_there() -> None:
+    bench = Bench(autoscaling=MAY_SLEEP)
+    bench.activators.addresses, bench.activators.family = ("fd00::9",), "IPv6"
+    await bench.reconcile()
+    bench.activators.addresses, bench.activators.family = (), "IPv4"
+    await bench.reconcile()
+    assert (slice_of(bench)["addressType"], addresses(bench)) == ("IPv6", [])
+
+
 async def test_the_slice_follows_the_activators_pods() -> None:
     bench = await asleep()
     bench.activators.addresses = ("10.0.0.10", "10.0.0.11")
@@ -254,43 +271,3 @@ async def test_a_model_that_must_have_a_pod_again_loses_its_slice() -> None:
     await bench.reconcile()
     assert not bench.cluster.of(ENDPOINT_SLICE)
     assert replicas(bench) == 1
-
-
-async def test_the_port_stays_and_is_no_other_models() -> None:
-    bench = await awake()
-    port = slice_of(bench)["ports"][0]["port"]
-    assert port in PORTS
-    bench.restart()
-    await bench.reconcile()
-    assert slice_of(bench)["ports"][0]["port"] == port
-
-
-async def test_a_port_that_is_taken_is_not_given_again() -> None:
-    fresh = Bench(autoscaling=MAY_SLEEP)
-    await fresh.reconcile()
-    port = slice_of(fresh)["ports"][0]["port"]
-    bench = Bench(autoscaling=MAY_SLEEP)
-    other = our_slice(port, name="other", namespace="elsewhere", uid="another")
-    bench.cluster.put("EndpointSlice", other)
-    await bench.reconcile()
-    assert slice_of(bench)["ports"][0]["port"] == port + 1 or port == PORTS.stop - 1
-
-
-async def test_of_two_models_with_one_port_the_younger_gets_another() -> None:
-    bench = await awake()
-    port = slice_of(bench)["ports"][0]["port"]
-    mine = bench.place("EndpointSlice")
-    bench.cluster.edit(mine, lambda s: s["metadata"].update(creationTimestamp="2026-11-24T12:00:00Z"))
-    older = our_slice(port, made="2026-11-24T11:00:00Z", name="other", namespace="elsewhere", uid="another")
-    bench.cluster.put("EndpointSlice", older)
-    await bench.reconcile()
-    assert slice_of(bench)["ports"][0]["port"] != port
-
-
-async def test_two_new_models_at_once_get_two_ports() -> None:
-    one = Bench(autoscaling=MAY_SLEEP)
-    one.cluster.put("ScientificModel", a_body(name="other", uid="another", autoscaling=MAY_SLEEP))
-    await one.reconcile()
-    await one.reconciler.reconcile(KEY._replace(name="other"))
-    ports = [each["ports"][0]["port"] for each in one.cluster.of(ENDPOINT_SLICE)]
-    assert len(set(ports)) == 2
