@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -62,9 +63,11 @@ def medians(splits: Sequence[Split]) -> dict[str, float]:
 def _moments(step: float, looks: Sequence[Look], target: float, pod: Manifest, log: str) -> Iterator[tuple[str, float]]:
     name, status = pod["metadata"]["name"], pod["status"]
     since = [look for look in looks if look.at >= step]
-    before = since[0].replicas if since else 0
     yield from _first("metric", (look.at for look in since if (look.value or 0) > target * _TOLERANCE))
-    yield from _first("decided", (look.at for look in since if look.replicas > before))
+    # Of several decisions the one that brought this pod: the last before it was made, in a second that is rounded down.
+    made = seconds_of(pod["metadata"]["creationTimestamp"]) + 2
+    rises = [now.at for last, now in pairwise(since) if now.replicas > last.replicas and now.at <= made]
+    yield from _first("decided", iter(rises[-1:]))
     conditions = {each["type"]: each for each in status["conditions"] if each["status"] == "True"}
     for key, kind in (("scheduled", "PodScheduled"), ("ready", "Ready")):
         if kind in conditions:
