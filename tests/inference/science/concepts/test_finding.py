@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_inference.science.concepts.finding import Finder
@@ -152,6 +152,7 @@ def test_an_abbreviation_means_what_the_text_says_from_there_on() -> None:
     assert "APC" not in said("Antigen-presenting cells (APC) were few. APC expression fell.")
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(
         st.sampled_from(["BRCA1", "/2", "p.", "V600E", "(", ")", " ", "IL-", "6", "α", "𝛼", "ﬁ", "rs1", "c.", "1A>G"])

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_inference.science.text.cleaning import clean
@@ -31,6 +31,7 @@ _TROUBLE = [
 TEXTS = st.lists(st.one_of(st.text(max_size=8), st.sampled_from(_TROUBLE)), max_size=20).map("".join)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TEXTS, st.data())
 def test_every_quotation_is_a_span_of_the_text_as_it_was_sent(sent: str, data: st.DataObject) -> None:
     document = clean(sent)
@@ -42,6 +43,7 @@ def test_every_quotation_is_a_span_of_the_text_as_it_was_sent(sent: str, data: s
     assert (located.start < located.end) == (start < end)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TEXTS)
 def test_spans_in_their_order_lie_in_their_order_in_what_was_sent(sent: str) -> None:
     document = clean(sent)
@@ -49,6 +51,7 @@ def test_spans_in_their_order_lie_in_their_order_in_what_was_sent(sent: str) -> 
     assert all(one.start <= other.start and one.end <= other.end for one, other in itertools.pairwise(places))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TEXTS)
 def test_cleaning_what_is_clean_changes_nothing(sent: str) -> None:
     once = clean(sent).clean
@@ -57,6 +60,7 @@ def test_cleaning_what_is_clean_changes_nothing(sent: str) -> None:
     assert not again.edits
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=60))
 def test_plain_text_is_left_alone(sent: str) -> None:
     document = clean(sent.replace("&", "and"))

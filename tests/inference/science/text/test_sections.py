@@ -1,6 +1,6 @@
 """Sections are found by headings and labels, and together they are the text."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_inference.science.text.sections import sections
@@ -54,6 +54,7 @@ def test_a_text_without_headings_is_one_body() -> None:
     assert [each.kind for each in sections("")] == ["body"]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(
         st.sampled_from(["Methods", "\n", " ", "RESULTS: ", "A b. ", "1. X y", "𝛼", "References"]), max_size=25
