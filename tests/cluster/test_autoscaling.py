@@ -94,8 +94,10 @@ def test_prompts_that_wait_bring_pods_and_no_answer_is_cut_off_when_they_go(
 
 
 def test_answers_that_take_long_bring_pods(elastic: Elastic, installed: Cluster) -> None:
-    elastic.scale_by("LatencyP95", 1.0)
-    with recorded(elastic, "LatencyP95") as seen, _offered(elastic, installed, "--rate", "10:5m", "--max-tokens", "64"):
+    until(lambda: elastic.value("LatencyP95") == 0, limit=90, what="a minute without answers", pause=0.5)
+    elastic.scale_by("LatencyP95", 0.2)  # less than a third of what such an answer takes on an empty pod
+    load = ("--rate", "10:5m", "--max-tokens", "400")
+    with recorded(elastic, "LatencyP95") as seen, _offered(elastic, installed, *load):
         elastic.awaits(3, limit=DECIDED)
         _await_decision(elastic, "1 → 3: LatencyP95")
     assert seen.steps == [1, 3]
