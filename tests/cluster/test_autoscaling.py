@@ -21,8 +21,9 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 DELAY = 15  # seconds for which the load must be low
-# One answer at a time and a short queue, so that little load is much: the machine may have two cores.
-SERVING = {"maxModelLen": 512, "maxConcurrency": 1, "maxQueue": 16, "requestTimeoutSeconds": 30}
+# One answer at a time and a short queue, so that little load is much: the machine may have two cores. Nobody is told on
+# them that an answer took too long, which is not what is tested.
+SERVING = {"maxModelLen": 512, "maxConcurrency": 1, "maxQueue": 16, "requestTimeoutSeconds": 120}
 SCALING = {"minReplicas": 1, "maxReplicas": 3, "scaleDownDelaySeconds": DELAY}
 ASKED = ["--api", "completions", "--ignore-eos", "--warmup", "0"]  # answers of one length
 # Seconds. The autoscaler looks every 15; a sample may be some seconds old; a start takes a busy machine its time.
