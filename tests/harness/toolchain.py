@@ -15,6 +15,7 @@ from tests.harness.packages import found
 from tests.harness.steps import run, step
 
 KUBERNETES = "1.37.2"
+KEDA = "v2.21.0"
 _GO_ENV = {"CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
 _MODULES = Path(__file__).parent / "modules"
 _MINOR = KUBERNETES.split(".")[1]
@@ -69,6 +70,8 @@ PROGRAMS: Mapping[str, Source] = {
     "containerd": Source(f"{_CONTAINERD}containerd", "v2.4.2", tags=_NO_STORES, seconds=127),
     "containerd-shim-runc-v2": Source(f"{_CONTAINERD}containerd-shim-runc-v2", "v2.4.2", tags=_NO_STORES, seconds=16),
     "ctr": Source(f"{_CONTAINERD}ctr", "v2.4.2", tags=_NO_STORES, seconds=10),
+    "keda": Source("github.com/kedacore/keda/v2/cmd/operator", KEDA, "keda", seconds=900),
+    "keda-adapter": Source("github.com/kedacore/keda/v2/cmd/adapter", KEDA, "keda", seconds=60),
     # Servers that downloads are tested against.
     "versitygw": Source("github.com/versity/versitygw/cmd/versitygw", "v1.8.0", seconds=66),
     "registry": Source("github.com/distribution/distribution/v3/cmd/registry", "v3.1.1", seconds=100),
