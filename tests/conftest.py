@@ -15,6 +15,7 @@ from tests.harness.errors import HarnessError, NoClusterError
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", type=Path, help="run the cluster tests on this cluster instead of kind")
+    parser.addoption("--keda", action="store_true", help="run KEDA itself too; its programs take ten minutes to build")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -13,7 +13,6 @@ from tests.support.elastic import Elastic
 from tests.support.kube import SCIM, Kube
 from tests.support.waiting import until
 
-# Not among the others: building KEDA takes ten minutes of two cores.
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 STARTED = 240.0  # seconds until new pods are ready
@@ -28,7 +27,14 @@ SCALING = {
 
 
 @pytest.fixture(scope="module")
-def runs(cluster: Cluster, kube: Kube, installed: Cluster) -> Iterator[None]:
+def asked_for(request: pytest.FixtureRequest) -> None:
+    """Not among the others: building KEDA takes ten minutes of two cores."""
+    if not request.config.getoption("--keda"):
+        pytest.skip("KEDA is built and run when asked for: pytest --keda tests/cluster/test_keda.py")
+
+
+@pytest.fixture(scope="module")
+def runs(asked_for: None, cluster: Cluster, kube: Kube, installed: Cluster) -> Iterator[None]:
     """KEDA in the cluster, and the chart that leaves the scaling to it."""
     if not cluster.is_kind:
         pytest.skip("KEDA's image is put into the node itself, which only a cluster made here allows")
