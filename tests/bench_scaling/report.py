@@ -10,7 +10,7 @@ import psutil
 
 from forge_inference.load.plot import Line, Panel, svg
 from tests.bench.section import write_section
-from tests.bench_scaling.run import ABOVE, CALM, CPU, DELAY, MOST, TARGET, TOKENS, Measured
+from tests.bench_scaling.run import ABOVE, CALM, CPU, MOST, TOKENS, Measured
 from tests.bench_scaling.split import STAGES, medians
 from tests.support.elastic import Look
 
@@ -44,7 +44,7 @@ def drawn(found: Measured) -> str:
         return _by_second(found.looks, found.began, seconds, value)
 
     return svg(
-        f"A model with 1 to {MOST} replicas, QueueDepth {TARGET:g}: load, replicas and latency over time",
+        f"1 to {MOST} replicas, {found.wish.metric} {found.wish.target:g}: load, replicas and latency over time",
         [
             Panel("requests/s", [Line(name, [row[name] for row in series]) for name in _REQUESTS]),
             Panel(
@@ -54,8 +54,8 @@ def drawn(found: Measured) -> str:
             Panel(
                 "waiting/replica",
                 [
-                    Line("QueueDepth, as the autoscaler is told", of(lambda look: look.value)),
-                    Line("target", [TARGET] * seconds),
+                    Line(f"{found.wish.metric}, as the autoscaler is told", of(lambda look: look.value)),
+                    Line("target", [found.wish.target] * seconds),
                 ],
             ),
             Panel(
@@ -90,8 +90,8 @@ def _lines(found: Measured) -> Iterator[str]:
         f"A tiny model, one answer of {TOKENS} tokens at a time in each replica, which has {CPU} CPU. One replica alone"
         f" answers {found.alone:.2f} requests a second. Offered: {found.low:g}/s, from second {CALM:g} on"
         f" {found.high:g}/s ({ABOVE:g} times what one replica can), from second {CALM + found.busy:g} on"
-        f" {found.low:g}/s again. Scaled by QueueDepth with target {TARGET:g}, 1 to {MOST} replicas, down after"
-        f" {DELAY} s."
+        f" {found.low:g}/s again. Scaled by {found.wish.metric} with target {found.wish.target:g}, 1 to {MOST} replicas,"
+        f" down after {found.wish.delay} s."
     )
     yield (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, shared by the cluster, the"

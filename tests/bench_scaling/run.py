@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forge_operator.api.scaling import MetricType
 from tests.bench_scaling.split import ANSWERED, Split, seconds_of, split
 from tests.cluster.conftest import LIMIT, RESTRICTED, SPEC, put, upgrade
 from tests.controlplane.lab import Lab
@@ -17,9 +18,7 @@ from tests.support.kube import SCIM, Manifest, connected
 from tests.support.load import Load, offered
 from tests.support.waiting import until
 
-TARGET = 4.0  # prompts that wait for each replica
 MOST = 3
-DELAY = 60  # seconds of little load before pods go
 TOKENS = 64  # of each answer
 ABOVE = 1.5  # times what one replica can answer
 # Of each replica: on a machine of few cores they would otherwise share what one has, and three answer no more than one.
@@ -30,9 +29,19 @@ _ASKED = ["--api", "completions", "--ignore-eos", "--max-tokens", str(TOKENS)]
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What is scaled by, what each replica should have of it, and seconds of little load before pods go."""
+
+    metric: MetricType
+    target: float
+    delay: int
+
+
+@dataclass(frozen=True)
 class Measured:
     """`alone`: answers a second of one replica. `figures`: the load generator's. `splits`: of the pods that came."""
 
+    wish: Wish
     alone: float
     low: float
     high: float
@@ -56,7 +65,7 @@ class Measured:
         return found
 
 
-def measured(cluster: Cluster, busy: float, calm: float, folder: Path) -> Measured:
+def measured(cluster: Cluster, wish: Wish, busy: float, calm: float, folder: Path) -> Measured:
     """Offer a low rate, `busy` seconds of a high one, and `calm` seconds of the low one again.
 
     Raises
@@ -67,30 +76,30 @@ def measured(cluster: Cluster, busy: float, calm: float, folder: Path) -> Measur
     a_real_pair(folder)
     put(folder)
     upgrade(cluster, f"profiles.cpu.limits.cpu={CPU}")
-    with connected(cluster.kubeconfig) as kube, Lab.created(kube, RESTRICTED) as lab, _served(lab) as elastic:
+    with connected(cluster.kubeconfig) as kube, Lab.created(kube, RESTRICTED) as lab, _served(lab, wish) as elastic:
         alone = _alone(cluster, elastic)
         low, high = round(alone / 8, 2), round(alone * ABOVE, 2)
         say(f"one replica answers {alone:.2f} requests/s; the load goes from {low} to {high} and back")
         rate = f"{low}:{CALM:g}s,{high}:{busy:g}s,{low}:{calm:g}s"
-        with recorded(elastic, "QueueDepth") as seen, _load(cluster, elastic, "--rate", rate) as load:
+        with recorded(elastic, wish.metric) as seen, _load(cluster, elastic, "--rate", rate) as load:
             elastic.awaits_ready(MOST, limit=CALM + busy)
             came = _answered(elastic, limit=busy)
             say("all new pods answer; waiting for the end of the load")
             figures = load.figures(limit=CALM + busy + calm + 120)
     step = seconds_of(figures["began_at"]) + CALM
-    found = [split(step, seen.looks, TARGET, pod, log) for pod, log in came]
+    found = [split(step, seen.looks, wish.target, pod, log) for pod, log in came]
     # The first pod was there before; what it passed, it passed before the step.
     new = [each for each, (pod, _) in zip(found, came, strict=True) if each and _created(pod) >= step]
-    return Measured(alone, low, high, busy, figures, seen.looks, new)
+    return Measured(wish, alone, low, high, busy, figures, seen.looks, new)
 
 
 @contextmanager
-def _served(lab: Lab) -> Iterator[Elastic]:
+def _served(lab: Lab, wish: Wish) -> Iterator[Elastic]:
     scaling = {
         "minReplicas": 1,
         "maxReplicas": MOST,
-        "scaleDownDelaySeconds": DELAY,
-        "metrics": [{"type": "QueueDepth", "target": TARGET}],
+        "scaleDownDelaySeconds": wish.delay,
+        "metrics": [{"type": wish.metric, "target": wish.target}],
     }
     elastic = Elastic.created(lab, "elastic", **{**SPEC, "serving": _SERVING, "autoscaling": scaling})
     lab.awaits("Ready", "True", "Serving", elastic.name, limit=LIMIT)
