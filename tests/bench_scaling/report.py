@@ -90,8 +90,8 @@ def _lines(found: Measured) -> Iterator[str]:
         f"A tiny model, one answer of {TOKENS} tokens at a time in each replica, which has {CPU} CPU. One replica alone"
         f" answers {found.alone:.2f} requests a second. Offered: {found.low:g}/s, from second {CALM:g} on"
         f" {found.high:g}/s ({ABOVE:g} times what one replica can), from second {CALM + found.busy:g} on"
-        f" {found.low:g}/s again. Scaled by {found.wish.metric} with target {found.wish.target:g}, 1 to {MOST} replicas,"
-        f" down after {found.wish.delay} s."
+        f" {found.low:g}/s again. Scaled by {found.wish.metric} with target {found.wish.target:g}, 1 to {MOST}"
+        f" replicas, down after {found.wish.delay} s."
     )
     yield (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, shared by the cluster, the"
