@@ -14,6 +14,7 @@ import pytest
 
 from forge_operator.children.activation import SERVICE_LABEL, SLICE_MANAGER
 from forge_operator.children.shape import MANAGED_BY
+from forge_operator.status.observed import is_ready
 from tests.support.kube import Manifest, connected
 
 _EVERY = 0.2  # seconds
@@ -39,7 +40,7 @@ def played(kubeconfig: Path, namespace: str, service: str, selector: str, port: 
         with connected(kubeconfig) as kube:
             told: bool | None = None
             while not stop.wait(_EVERY):
-                if (ready := any(map(_is_ready, kube.list("Pod", namespace, selector)))) != told:
+                if (ready := any(map(_serves, kube.list("Pod", namespace, selector)))) != told:
                     kube.apply(_slice(namespace, service, port, ready=ready), manager="endpoints-of-tests")
                     told = ready
 
@@ -52,10 +53,8 @@ def played(kubeconfig: Path, namespace: str, service: str, selector: str, port: 
         thread.join()
 
 
-def _is_ready(pod: Manifest) -> bool:
-    conditions = pod["status"].get("conditions") or []
-    leaving = "deletionTimestamp" in pod["metadata"]
-    return not leaving and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+def _serves(pod: Manifest) -> bool:
+    return "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
 
 
 def _slice(namespace: str, service: str, port: int, *, ready: bool) -> Manifest:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from tests.harness.toolchain import program
 from tests.support.certificates import an_authority
 from tests.support.kube import Kube, Manifest
 from tests.support.operators import CHART, Installed
+from tests.support.ports import listening
 from tests.support.scalable import autoscaler, deployment
 from tests.support.waiting import until
 
@@ -76,8 +76,6 @@ def another_provider(kube: Kube, lab: Lab, folder: Path) -> Iterator[Manifest]:
     server = ThreadingHTTPServer(("localhost", 0), _Adapter)
     server.kube = kube  # type: ignore[attr-defined]
     server.socket = an_authority(folder).context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     place = {"namespace": lab.namespace, "name": "prometheus-adapter"}
     here = {"type": "ExternalName", "externalName": "localhost"}
     kube.create({"apiVersion": "v1", "kind": "Service", "metadata": place, "spec": here})
@@ -90,15 +88,12 @@ def another_provider(kube: Kube, lab: Lab, folder: Path) -> Iterator[Manifest]:
         "service": {**place, "port": server.server_address[1]},
     }
     meta = {"name": f"v1beta1.{spec['group']}"}
-    try:
-        yield kube.create(
-            {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": meta, "spec": spec}
-        )
-    finally:
-        kube.delete("APIService", meta["name"])
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    registration = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": meta, "spec": spec}
+    with listening(server):
+        try:
+            yield kube.create(registration)
+        finally:
+            kube.delete("APIService", meta["name"])
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -73,13 +73,20 @@ class ApiServer:
 async def an_api_server() -> AsyncIterator[tuple[ApiServer, Client]]:
     """It, and a client of it."""
     server = ApiServer()
+    async with a_client_of(server.answer) as client:
+        yield server, client
+
+
+@asynccontextmanager
+async def a_client_of(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[Client]:
+    """A client of an API server of which every path is answered so."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app) as running:
         configuration = Configuration()
         configuration.host = str(running.make_url("")).rstrip("/")
         async with Client(configuration) as client:
-            yield server, client
+            yield client
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from forge_operator.api.scaling import METRICS, MetricType
 from forge_operator.api.v1alpha1 import SERVER
 from forge_operator.children.shape import ADMIN_PORT, MODEL_UID_LABEL, child_name
+from forge_operator.status.observed import is_ready
 from tests.controlplane.lab import Lab, condition
 from tests.harness.nvml import IN_POD
 from tests.support.kube import Manifest, RefusedError
@@ -197,11 +198,6 @@ def _look(elastic: Elastic, metric: MetricType) -> Look:
         condition(model, "AutoscalingActive"),
         elastic.listed(),
     )
-
-
-def is_ready(pod: Manifest) -> bool:
-    said = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
-    return said.get("Ready") == "True"
 
 
 def counted(text: str, name: str, **labels: str) -> list[float]:

@@ -2,12 +2,13 @@
 
 import hashlib
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.support.ports import listening
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,5 @@ def serving(server: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[F
     if tls is not None:
         listener.socket = tls.wrap_socket(listener.socket, server_side=True)
     server.port, server.tls = listener.server_address[1], tls is not None
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with listening(listener, poll_interval=0.05):
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()

@@ -1,12 +1,13 @@
 """What a kwok pod would answer on its serving port. One server is all pods, as in `tests/support/pods.py`."""
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.ports import listening
 
 
 class ModelPort(ThreadingHTTPServer):
@@ -44,11 +45,5 @@ class _Handler(BaseHTTPRequestHandler):
 def model_port() -> Iterator[ModelPort]:
     """Raises OSError when something else holds port 8000 of this machine."""
     server = ModelPort()
-    thread = threading.Thread(target=server.serve_forever, name="model-port", daemon=True)
-    thread.start()
-    try:
+    with listening(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

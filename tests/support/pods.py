@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.support.expositions import Exposition
 from tests.support.models import a_report
+from tests.support.ports import listening
 
 Report = dict[str, Any]
 Answer = Report | int  # a report, or the status code of a pod that has none
@@ -90,12 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
 def admin_port() -> Iterator[AdminPort]:
     """Raises OSError when something else holds port 8081 of this machine."""
     server = AdminPort()
-    thread = threading.Thread(target=server.serve_forever, name="admin-port", daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.hangs_until.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(server):
+        try:
+            yield server
+        finally:
+            server.hangs_until.set()

@@ -16,7 +16,7 @@ from forge_inference.engine.errors import EngineError, InvalidRequest
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.science.genomics import context as contexts
 from forge_inference.science.genomics.questions import Question, prompt
-from forge_inference.science.papers.intake import refused
+from forge_inference.science.text.intake import refused
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
 from forge_inference.web.asking import Fitted, Option, fitted, options
@@ -24,9 +24,9 @@ from forge_inference.web.genomics_report import Asked, Written, report
 from forge_inference.web.genomics_schemas import Asked as Body
 from forge_inference.web.genomics_schemas import GenomicsAnswer, GenomicsAnswers, Queries, Query
 from forge_inference.web.models import Models
+from forge_inference.web.provenance import RESEARCH_ONLY
 from forge_inference.web.streams import DONE, event, sent, unless_left
 
-_HEADERS = {"x-intended-use": "research-use-only"}
 _STOP = ("\nQuestion:",)  # where a model without turns goes on to ask itself
 
 
@@ -49,10 +49,10 @@ def router(engine: Engine, metrics: Metrics, models: Models, finder: Finder) -> 
             work = asyncio.gather(*(_one_of(asking, index, each) for index, each in enumerate(body.requests)))
             answer = await unless_left(request, _all(work))
         elif body.stream:
-            return await sent(request, asking(body).events(), _HEADERS)
+            return await sent(request, asking(body).events(), RESEARCH_ONLY)
         else:
             answer = await unless_left(request, asking(body).whole())
-        return answer if isinstance(answer, Response) else JSONResponse(answer, headers=_HEADERS)
+        return answer if isinstance(answer, Response) else JSONResponse(answer, headers=RESEARCH_ONLY)
 
     return routes
 

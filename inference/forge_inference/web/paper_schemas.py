@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from forge_inference.science.papers.intake import LONGEST_TEXT
 from forge_inference.science.papers.parts import ANALYSES, Analysis
+from forge_inference.science.text.intake import LONGEST_TEXT
 
 _EXAMPLE = "A title\n\nMethods\n\nMale mice (n = 30) …\n\nResults\n\nWeight fell, t(28) = 2.20, p = .036."
 

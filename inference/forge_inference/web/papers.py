@@ -12,18 +12,17 @@ from fastapi import APIRouter, Request, Response
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Engine, Sampling
 from forge_inference.engine.errors import EngineError, InvalidRequest
-from forge_inference.science.papers.intake import refused
 from forge_inference.science.papers.jats import BadJats, text_of
 from forge_inference.science.papers.parts import shown
+from forge_inference.science.text.intake import refused
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
 from forge_inference.web.models import Models
 from forge_inference.web.paper_report import Rules, report, rules
 from forge_inference.web.paper_schemas import Analyze, Item, Paper, Papers
+from forge_inference.web.provenance import RESEARCH_ONLY
 from forge_inference.web.reading import Progress, Read, Reader
 from forge_inference.web.streams import DONE, event, sent, unless_left
-
-_HEADERS = {"x-intended-use": "research-use-only"}
 
 
 def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
@@ -37,15 +36,15 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
         With `stream`, server-sent events: `stage`, `done` and `total` while it is read, then the whole result as it
         would be without, then `[DONE]`. Events about one of several papers have its `index`.
         """
-        response.headers.update(_HEADERS)
+        response.headers.update(RESEARCH_ONLY)
         if body.papers is not None:
             several = _several(engine, metrics, models, body)
             if body.stream:
-                return await sent(request, _events(several), _HEADERS)  # type: ignore[return-value]  # FastAPI passes it on
+                return await sent(request, _events(several), RESEARCH_ONLY)  # type: ignore[return-value]  # FastAPI passes it on
             return await unless_left(request, _all(several))  # type: ignore[return-value]
         steps = _steps(engine, metrics, models, body)
         if body.stream:
-            return await sent(request, _events(steps), _HEADERS)  # type: ignore[return-value]
+            return await sent(request, _events(steps), RESEARCH_ONLY)  # type: ignore[return-value]
         return await unless_left(request, _last(steps))  # type: ignore[return-value]
 
     return routes

@@ -6,6 +6,8 @@ from forge_inference import __version__
 from forge_inference.engine.contract import Engine, Loaded
 from forge_inference.web.schemas import Generate
 
+RESEARCH_ONLY = {"x-intended-use": "research-use-only"}  # headers of answers about science
+
 
 def quantization(loaded: Loaded) -> dict[str, Any]:
     found = loaded.quantization

@@ -1,13 +1,10 @@
 """python -m forge_operator.activator: settings -> parts -> run."""
 
-import argparse
 import asyncio
 import logging
-import signal
 import sys
 from pathlib import Path
 
-from forge_operator import settings as administrator
 from forge_operator.activator.doors import opened
 from forge_operator.activator.metrics import Metrics
 from forge_operator.activator.pods import Pods
@@ -19,44 +16,26 @@ from forge_operator.children.shape import MANAGED_BY
 from forge_operator.cluster.client import Client
 from forge_operator.cluster.kinds import ENDPOINT_SLICE
 from forge_operator.cluster.watch import Watch
-from forge_operator.errors import InvalidSettings, OperatorError
-from forge_operator.handlers import logs
+from forge_operator.handlers import program
 from forge_operator.handlers.probes import probe, serving, text
+from forge_operator.handlers.together import told_to_end
 from forge_operator.settings import Settings
 
-logger = logging.getLogger("forge_operator.activator")
+_MODULE = "forge_operator.activator"
+logger = logging.getLogger(_MODULE)
 
 DRAIN_SECONDS = 120  # for the answer to a request that was held to the last moment, once the process shall end
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit status: 0 when asked to end, 1 when something failed, 2 when the settings are wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m forge_operator.activator", description="Hold requests for models at zero, and wake them."
-    )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the administrator's settings")
-    parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="the cluster; default: the one that this runs in"
-    )
-    chosen = parser.parse_args(words)
-    try:
-        settings = administrator.load(chosen.config)
-        logs.configure(settings)
-        asyncio.run(_run(settings, chosen.kubeconfig))
-    except InvalidSettings as error:
-        sys.stderr.write(f"forge_operator.activator: {error}\n")
-        return 2
-    except (OperatorError, OSError) as error:
-        logger.error("%s", error)
-        return 1
-    return 0
+    """The exit status."""
+    chosen = program.parser(_MODULE, "Hold requests for models at zero, and wake them.").parse_args(words)
+    return program.ended(_MODULE, "the activator", chosen.config, lambda settings: _run(settings, chosen.kubeconfig))
 
 
 async def _run(settings: Settings, kubeconfig: Path | None) -> None:
     """Until SIGTERM or SIGINT. Raises OperatorError and OSError (a port that is taken)."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = told_to_end()
     hold, namespaces = settings.autoscaling.activator, settings.watch_namespaces or [""]
     table, room, metrics = Table(namespaces), Room(hold.max_held), Metrics()
 

@@ -11,6 +11,7 @@ from yarl import URL
 from forge_operator.activator.incoming import Incoming
 from forge_operator.activator.refusals import PodFailed
 from forge_operator.activator.table import Address
+from forge_operator.cluster.client import in_url
 
 _CONNECT_SECONDS = 5.0
 # A node that died says nothing: on a connection that is silent, ask whether the other end is still there.
@@ -48,8 +49,7 @@ class Pods:
         Raises NotConnected and PodFailed.
         """
         host, port = address
-        host = f"[{host}]" if ":" in host else host
-        url = URL(f"http://{host}:{port}{incoming.path}", encoded=True)
+        url = URL(f"http://{in_url(host)}:{port}{incoming.path}", encoded=True)
         try:
             return await self._session.request(
                 incoming.method,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from forge_operator.api.v1alpha1 import KIND, Manifest
-from forge_operator.children.activation import PORTS, SERVICE_LABEL, SLICE_MANAGER
+from forge_operator.children.activation import PORTS, SERVICE_LABEL, SLICE_MANAGER, ready_addresses
 from forge_operator.children.shape import FIELD_MANAGER
 from forge_operator.cluster.watch import Changed, Listed
 
@@ -138,9 +138,7 @@ def _ready(thing: Manifest) -> list[Address]:
     port = next((each.get("port") for each in thing.get("ports") or [] if each.get("name") == "http"), None)
     if port is None:
         return []
-    # Absent counts as ready: that is how Kubernetes wants it read.
-    ready = [each for each in thing.get("endpoints") or [] if (each.get("conditions") or {}).get("ready", True)]
-    return [(address, port) for each in ready for address in each["addresses"][:1]]
+    return [(address, port) for address in ready_addresses(thing)]
 
 
 def _target(thing: Manifest) -> Target | None:

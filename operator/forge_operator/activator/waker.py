@@ -39,9 +39,7 @@ class Deployments:
         scale = await self._client.request("GET", path)
         if scale.get("spec", {}).get("replicas"):
             return False
-        # Tied to what was seen: somebody who set another number meanwhile is not overruled.
-        change = {"metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]}, "spec": {"replicas": 1}}
-        await self._client.request("PATCH", path, body=change, content="application/merge-patch+json")
+        await self._client.scale(scale, 1)
         await self._tell(target)
         return True
 

@@ -44,6 +44,13 @@ def activation(model: Model, stand_in: StandIn) -> Manifest:
     }
 
 
+def ready_addresses(live: Manifest) -> list[str]:
+    """Of a slice, whoever made it: where requests are taken, an address of each pod."""
+    # Absent counts as ready: that is how Kubernetes wants it read.
+    ready = [each for each in live.get("endpoints") or [] if (each.get("conditions") or {}).get("ready", True)]
+    return [address for each in ready for address in each["addresses"][:1]]
+
+
 def free_port(uid: str, taken: Collection[int]) -> int | None:
     """A port for the model with this uid, None when all are taken. The same one again as long as it is free."""
     start = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4]) % len(PORTS)

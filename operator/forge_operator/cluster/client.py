@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -86,12 +86,20 @@ class Client:
     ) -> AsyncIterator[Manifest]:
         """All objects, page by page, so that never all of them are in memory as text."""
         accept = _METADATA_LIST if metadata_only else "application/json"
-        query = {"labelSelector": selector, "limit": str(_PAGE)}
-        while True:
-            page = await self.request("GET", kind.path(namespace), query, accept=accept)
-            for item in page["items"] or []:  # of nothing, a list of metadata is null
+        async for items, _ in self.pages(kind.path(namespace), selector, accept=accept):
+            for item in items:
                 # The items of a list do not say what they are.
                 yield {"apiVersion": kind.api_version, "kind": kind.name, **item}
+
+    async def pages(
+        self, path: str, selector: str, *, size: int = _PAGE, accept: str = "application/json"
+    ) -> AsyncIterator[tuple[Sequence[Manifest], Manifest]]:
+        """What a list has, `size` objects at a time, with the list's own metadata."""
+        query = {"labelSelector": selector, "limit": str(size)}
+        while True:
+            page = await self.request("GET", path, query, accept=accept)
+            # Of nothing, a list of metadata is null.
+            yield page["items"] or [], page["metadata"]
             if not (token := page["metadata"].get("continue")):
                 return
             query = {**query, "continue": token}
@@ -187,6 +195,11 @@ class Client:
                 yield response
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
+
+
+def in_url(address: str) -> str:
+    """A host as URLs have it: an IPv6 address stands in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 async def at_most(stream: aiohttp.StreamReader, largest: int) -> bytes:

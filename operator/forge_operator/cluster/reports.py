@@ -1,19 +1,31 @@
 """What a model pod says about itself, read from its admin port."""
 
 import json
+import os
+from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
 
 from forge_operator.api.v1alpha1 import Manifest
 from forge_operator.children.shape import ADMIN_PORT
-from forge_operator.cluster.client import Client, at_most
+from forge_operator.cluster.client import Client, at_most, in_url
 from forge_operator.cluster.errors import ClusterError
 from forge_operator.cluster.kinds import POD
 from forge_operator.errors import OperatorError
 
 _TIMEOUT = 5.0  # seconds
 _LARGEST = 256 * 1024  # bytes; a report has about 500
+
+
+Way = Literal["direct", "proxy"]
+
+
+def way_to_pods(access: Literal["auto", "direct", "proxy"], kubeconfig: Path | None) -> Way:
+    """As the administrator says; `auto`: at their own addresses, which are reached from inside a cluster alone."""
+    if access != "auto":
+        return access
+    return "direct" if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ else "proxy"
 
 
 class ReportUnavailable(OperatorError):
@@ -23,7 +35,7 @@ class ReportUnavailable(OperatorError):
 class Reports:
     """Reads reports, directly from the pod or through the API server."""
 
-    def __init__(self, client: Client, way: Literal["direct", "proxy"]) -> None:
+    def __init__(self, client: Client, way: Way) -> None:
         self._client = client
         self._fetch = self._directly if way == "direct" else self._through_the_api_server
         self._pods = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT))
@@ -42,9 +54,8 @@ class Reports:
         address = str(pod.get("status", {}).get("podIP") or "")
         if not address:
             raise ReportUnavailable("the pod has no address yet")
-        host = f"[{address}]" if ":" in address else address
         try:
-            async with self._pods.get(f"http://{host}:{ADMIN_PORT}/report") as answer:
+            async with self._pods.get(f"http://{in_url(address)}:{ADMIN_PORT}/report") as answer:
                 if answer.status != 200:
                     raise ReportUnavailable(f"the pod answered {answer.status}")
                 return json.loads(await at_most(answer.content, _LARGEST))

@@ -64,15 +64,11 @@ class Watch:
                     await asyncio.sleep(pause)
 
     async def _list(self) -> list[Manifest]:
-        query = {"labelSelector": self._selector, "limit": str(_PAGE)}
         things: list[Manifest] = []
-        while True:
-            page = await self._client.request("GET", self._path, query)
-            things += page["items"] or []
-            self._version = page["metadata"]["resourceVersion"]
-            if not (token := page["metadata"].get("continue")):
-                return things
-            query["continue"] = token
+        async for items, metadata in self._client.pages(self._path, self._selector, size=_PAGE):
+            things += items
+            self._version = metadata["resourceVersion"]
+        return things
 
     async def _changes(self, session: aiohttp.ClientSession) -> AsyncIterator[Changed]:
         """Until the API server ends this watch. Raises ClusterError, also when it has forgotten our version."""

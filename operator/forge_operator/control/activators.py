@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from forge_operator.api.v1alpha1 import Manifest
-from forge_operator.children.activation import SERVICE_LABEL, Family
+from forge_operator.children.activation import SERVICE_LABEL, Family, ready_addresses
 from forge_operator.cluster.client import Client
 from forge_operator.cluster.kinds import ENDPOINT_SLICE
 from forge_operator.cluster.watch import Listed, Watch
@@ -59,10 +59,9 @@ class Activators:
     def _ready(self, family: Family) -> tuple[str, ...]:
         return tuple(
             sorted(
-                end["addresses"][0]
+                address
                 for each in self._slices.values()
                 if each["addressType"] == family
-                for end in each.get("endpoints") or []
-                if (end.get("conditions") or {}).get("ready", True)
+                for address in ready_addresses(each)
             )
         )

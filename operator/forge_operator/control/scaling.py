@@ -25,8 +25,13 @@ async def lift(client: Scaler, model: Model, settings: Settings, live: Manifest 
     wish = asked(model, settings)
     if wish is None or wish.min_replicas == 0 or live is None or live["spec"].get("replicas") != 0:
         return False
+    await set_replicas(client, live, wish.min_replicas)
+    return True
+
+
+async def set_replicas(client: Scaler, live: Manifest, replicas: int) -> None:
+    """Raises NotYet when somebody else was faster."""
     try:
-        await client.scale(live, wish.min_replicas)
+        await client.scale(live, replicas)
     except (Conflict, Missing) as error:
         raise NotYet(str(error)) from error
-    return True

@@ -18,14 +18,12 @@ from forge_operator.children.activation import PORTS, Family, StandIn, free_port
 from forge_operator.children.autoscaling import asked
 from forge_operator.children.shape import child_name
 from forge_operator.cluster.apply import is_ours
-from forge_operator.cluster.errors import Conflict, Missing
 from forge_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE
 from forge_operator.cluster.reports import ReportUnavailable
 from forge_operator.control.activators import Activators
 from forge_operator.control.cache import Cache, Key
 from forge_operator.control.observe import PodReports
-from forge_operator.control.scaling import Scaler
-from forge_operator.errors import NotYet
+from forge_operator.control.scaling import Scaler, set_replicas
 from forge_operator.settings import Settings
 from forge_operator.status.observed import Report, condition, is_ready
 
@@ -90,10 +88,7 @@ class Zero:
 
     async def put_to_sleep(self, client: Scaler, model: Model, deployment: Manifest) -> None:
         """Take all pods away. They finish what they have begun; raises NotYet when somebody else was faster."""
-        try:
-            await client.scale(deployment, 0)
-        except (Conflict, Missing) as error:
-            raise NotYet(str(error)) from error
+        await set_replicas(client, deployment, 0)
         self._due.pop(model.uid, None)
         logger.info("nobody asks %s: it sleeps", model.name, extra={"model": f"{model.namespace}/{model.name}"})
 

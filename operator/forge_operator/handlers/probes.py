@@ -1,6 +1,7 @@
 """The kubelet's questions, and Prometheus'."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -9,15 +10,27 @@ Trouble = Callable[[], str | None]  # what is wrong, None when nothing is
 
 
 @asynccontextmanager
-async def serving(port: int, answers: dict[str, Callable[[], web.Response]]) -> AsyncIterator[None]:
+async def serving(port: int, answers: Mapping[str, Callable[[], web.Response]]) -> AsyncIterator[None]:
     """Answer GET on these paths while the context is open. Raises OSError when the port is taken."""
+    async with listening(answering(answers), port):
+        yield
+
+
+def answering(answers: Mapping[str, Callable[[], web.Response]]) -> web.Application:
+    """An application that answers GET on these paths."""
     app = web.Application()
     for path, answer in answers.items():
         app.router.add_get(path, _route(answer))
+    return app
+
+
+@asynccontextmanager
+async def listening(app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+    """Serve while the context is open. Raises OSError when the port is taken."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, port=port, ssl_context=tls).start()
         yield
     finally:
         await runner.cleanup()

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
 import socket
 import uuid
 from collections.abc import Collection, Coroutine
@@ -17,7 +15,7 @@ from forge_operator.cluster.client import Client
 from forge_operator.cluster.discovery import await_change, known
 from forge_operator.cluster.kinds import Kind
 from forge_operator.cluster.leader import Leader
-from forge_operator.cluster.reports import Reports
+from forge_operator.cluster.reports import Reports, Way, way_to_pods
 from forge_operator.cluster.schema import check
 from forge_operator.control.activators import Activators
 from forge_operator.control.cache import Cache, Key
@@ -29,7 +27,7 @@ from forge_operator.control.workers import Audit, prime, resync, work
 from forge_operator.control.zero import Zero
 from forge_operator.handlers import watches
 from forge_operator.handlers.probes import probe, serving, text
-from forge_operator.handlers.together import first_of
+from forge_operator.handlers.together import first_of, told_to_end
 from forge_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,10 +38,9 @@ _STUCK_AFTER = 80.0  # seconds without a finished reconcile, while there is work
 class Operator:
     """The parts, and how they meet."""
 
-    def __init__(self, client: Client, settings: Settings, kinds: Collection[Kind], *, in_cluster: bool) -> None:
+    def __init__(self, client: Client, settings: Settings, kinds: Collection[Kind], way: Way) -> None:
         """`kinds`: those to watch, which are all that the cluster knows."""
         self._client, self._settings, self._kinds = client, settings, kinds
-        way = settings.pod_access if settings.pod_access != "auto" else ("direct" if in_cluster else "proxy")
         self._reports = Reports(client, way)
         self._cache = Cache()
         self._queue: Queue[Key] = Queue()
@@ -89,8 +86,7 @@ class Operator:
             await self._leader.acquire()
         await prime(self._client, self._cache, self._kinds, self._settings.watch_namespaces)
         await self._activators.prime(self._client)
-        for key in self._cache.models():
-            self._queue.add(key)
+        self._look_at_all()
 
     async def _work(self, stop: asyncio.Event) -> None:
         settings = self._settings
@@ -123,7 +119,7 @@ class Operator:
         )
 
     def _look_at_all(self) -> None:
-        """The activator's pods are others: every slice of a model that may be at zero has to say so."""
+        """At the start, and when the activator's pods are others, which every slice of a model has to say."""
         for key in self._cache.models():
             self._queue.add(key)
 
@@ -146,9 +142,7 @@ def _now() -> datetime:
 
 async def run(settings: Settings, kubeconfig: Path | None) -> None:
     """Run until SIGTERM or SIGINT. Raises OperatorError and OSError (a port that is taken)."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = told_to_end()
     async with await Client.connect(kubeconfig) as client:
-        inside = kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ
-        await Operator(client, settings, await known(client), in_cluster=inside).run(stop)
+        way = way_to_pods(settings.pod_access, kubeconfig)
+        await Operator(client, settings, await known(client), way).run(stop)

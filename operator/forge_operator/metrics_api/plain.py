@@ -5,35 +5,20 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from forge_operator.handlers.probes import Trouble, probe, text
+from forge_operator.handlers.probes import Trouble, answering, probe, text
 from forge_operator.metrics_api.documents import age
 from forge_operator.metrics_api.metrics import Metrics
 from forge_operator.metrics_api.samples import NAMES, Samples
 
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
-
 
 def application(samples: Samples, metrics: Metrics, not_alive: Trouble, not_ready: Trouble) -> web.Application:
     """KEDA keeps the replicas that there are while the answer is not 200."""
-    app = web.Application()
-    for path, answer in {
-        "/livez": probe(not_alive),
-        "/readyz": probe(not_ready),
-        "/metrics": text(metrics.text),
-    }.items():
-        app.router.add_get(path, _plainly(answer))
+    app = answering({"/livez": probe(not_alive), "/readyz": probe(not_ready), "/metrics": text(metrics.text)})
     app.router.add_get("/v1/models/{namespace}/{name}/{metric}", _values(samples))
     return app
 
 
-def _plainly(answer: Callable[[], web.Response]) -> _Handler:
-    async def handle(_: web.Request) -> web.Response:
-        return answer()
-
-    return handle
-
-
-def _values(samples: Samples) -> _Handler:
+def _values(samples: Samples) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         namespace, model, metric = (request.match_info[key] for key in ("namespace", "name", "metric"))
         if metric not in NAMES:

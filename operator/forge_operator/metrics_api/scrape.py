@@ -4,12 +4,12 @@ import asyncio
 import logging
 import random
 import time
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 import aiohttp
 
 from forge_operator.children.shape import ADMIN_PORT
-from forge_operator.cluster.client import Client, at_most
+from forge_operator.cluster.client import Client, at_most, in_url
 from forge_operator.cluster.errors import ClusterError
 from forge_operator.cluster.kinds import POD
 from forge_operator.metrics_api.exposition import read
@@ -56,9 +56,8 @@ class Direct:
 
     async def fetch(self, pod: Pod) -> str:
         """Raises Failed."""
-        host = f"[{pod.address}]" if ":" in pod.address else pod.address
         try:
-            url = f"http://{host}:{self._port}/metrics"
+            url = f"http://{in_url(pod.address)}:{self._port}/metrics"
             async with self._session.get(url, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise Failed("status")
@@ -88,12 +87,6 @@ class Proxied:
             if error.code == 403:
                 logger.warning("%s", error)  # not the pod's fault: the message names the permission
             raise Failed("status" if error.code else "unreachable") from error
-
-
-def way(client: Client, access: Literal["auto", "direct", "proxy"], *, in_cluster: bool) -> Direct | Proxied:
-    """As the administrator says; `auto`: at their own addresses, which are reached from inside a cluster alone."""
-    direct = access == "direct" or (access == "auto" and in_cluster)
-    return Direct() if direct else Proxied(client)
 
 
 class Scraper:

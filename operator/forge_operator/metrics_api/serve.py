@@ -1,20 +1,17 @@
 """The life of the process: learn which pods there are, ask them, and tell what they said."""
 
-import os
-import signal
-import ssl
 import time
-from asyncio import Event, get_running_loop
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from asyncio import Event
+from collections.abc import Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from forge_operator.cluster.client import Client
-from forge_operator.handlers.together import first_of
+from forge_operator.cluster.reports import way_to_pods
+from forge_operator.handlers.probes import listening
+from forge_operator.handlers.together import first_of, told_to_end
 from forge_operator.metrics_api import documents, plain
 from forge_operator.metrics_api.api import Api
 from forge_operator.metrics_api.identity import Identity
@@ -23,7 +20,7 @@ from forge_operator.metrics_api.metrics import Metrics
 from forge_operator.metrics_api.permission import Permissions
 from forge_operator.metrics_api.pods import Pods
 from forge_operator.metrics_api.samples import Samples
-from forge_operator.metrics_api.scrape import Asks, Scraper, way
+from forge_operator.metrics_api.scrape import Asks, Direct, Proxied, Scraper
 from forge_operator.metrics_api.tls import Front
 from forge_operator.settings import Settings
 
@@ -66,8 +63,8 @@ class Server:
         if self._registered:
             loops.append(self._identity.run())
         about = plain.application(self._samples, self._metrics, self._not_alive, self._not_ready)
-        api = _listening(self._api.application(), self._place.port, self._front.context)
-        async with _listening(about, self._place.plain_port), api if self._registered else nullcontext():
+        api = listening(self._api.application(), self._place.port, self._front.context)
+        async with listening(about, self._place.plain_port), api if self._registered else nullcontext():
             await first_of(*loops)
 
     def _not_alive(self) -> str | None:
@@ -82,25 +79,9 @@ class Server:
         return self._identity.trouble if self._registered else None
 
 
-@asynccontextmanager
-async def _listening(app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, port=port, ssl_context=tls).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
 async def run(settings: Settings, kubeconfig: Path | None, place: Place) -> None:
     """Run until SIGTERM or SIGINT. Raises OperatorError and OSError (a port that is taken)."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        get_running_loop().add_signal_handler(number, stop.set)
-    inside = kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ
-    async with (
-        await Client.connect(kubeconfig) as client,
-        way(client, settings.pod_access, in_cluster=inside) as asks,
-    ):
+    stop = told_to_end()
+    direct = way_to_pods(settings.pod_access, kubeconfig) == "direct"
+    async with await Client.connect(kubeconfig) as client, Direct() if direct else Proxied(client) as asks:
         await Server(client, asks, settings, place).run(stop)

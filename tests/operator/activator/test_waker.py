@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 
 from forge_operator.activator.table import Place, Target
 from forge_operator.activator.waker import Deployments
-from forge_operator.cluster.client import Client
 from forge_operator.cluster.errors import Conflict
+from tests.support.api_server import a_client_of
 
 TARGET = Target(Place("lab", "hbb-1a2b"), "HBB", "uid-7")
 SCALE = "/apis/apps/v1/namespaces/lab/deployments/hbb-1a2b/scale"
@@ -21,7 +19,7 @@ class ApiServer:
     """One Deployment's scale, and what was written."""
 
     def __init__(self) -> None:
-        self.scale: dict[str, Any] = {"metadata": {"resourceVersion": "41"}, "spec": {}}
+        self.scale: dict[str, Any] = {"metadata": {**TARGET.place._asdict(), "resourceVersion": "41"}, "spec": {}}
         self.model: dict[str, Any] = {}
         self.conflicts = False
         self.written: list[tuple[str, str, Any]] = []
@@ -36,13 +34,8 @@ class ApiServer:
 @pytest.fixture
 async def talk() -> AsyncIterator[tuple[ApiServer, Deployments]]:
     found = ApiServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", found.answer)
-    async with TestServer(app) as running:
-        configuration = Configuration()
-        configuration.host = str(running.make_url("")).rstrip("/")
-        async with Client(configuration) as client:
-            yield found, Deployments(client)
+    async with a_client_of(found.answer) as client:
+        yield found, Deployments(client)
 
 
 Talk = tuple[ApiServer, Deployments]

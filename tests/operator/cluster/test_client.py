@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from forge_operator.api.crd import definition
@@ -16,6 +15,7 @@ from forge_operator.cluster.kinds import CHILDREN, MODEL
 from forge_operator.cluster.reports import Reports, ReportUnavailable
 from forge_operator.cluster.schema import CrdUnusable, check
 from forge_operator.errors import InvalidSettings
+from tests.support.api_server import a_client_of
 from tests.support.models import a_body
 
 SERVICE = CHILDREN["Service"]
@@ -44,13 +44,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[tuple[Server, Client]]:
     found = Server()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", found.answer)
-    async with TestServer(app) as running:
-        configuration = Configuration()
-        configuration.host = str(running.make_url("")).rstrip("/")
-        async with Client(configuration) as client:
-            yield found, client
+    async with a_client_of(found.answer) as client:
+        yield found, client
 
 
 Talk = tuple[Server, Client]

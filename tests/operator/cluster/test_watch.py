@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 
 from forge_operator.cluster import watch
-from forge_operator.cluster.client import Client
 from forge_operator.cluster.kinds import ENDPOINT_SLICE
 from forge_operator.cluster.watch import Changed, Listed, Watch
+from tests.support.api_server import a_client_of
 
 
 class ApiServer:
@@ -41,13 +39,8 @@ class ApiServer:
 async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[ApiServer, Watch]]:
     monkeypatch.setattr(watch, "_pauses", lambda: iter([0] * 100))
     found = ApiServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", found.answer)
-    async with TestServer(app) as running:
-        configuration = Configuration()
-        configuration.host = str(running.make_url("")).rstrip("/")
-        async with Client(configuration) as client:
-            yield found, Watch(client, ENDPOINT_SLICE, "lab", "a=b")
+    async with a_client_of(found.answer) as client:
+        yield found, Watch(client, ENDPOINT_SLICE, "lab", "a=b")
 
 
 def page(*names: str, version: str = "10", more: str = "") -> dict[str, Any]:

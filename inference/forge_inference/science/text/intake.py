@@ -1,4 +1,4 @@
-"""What is no paper, said before anything reads it."""
+"""What is no prose, a paper or a passage of one, said before anything reads it."""
 
 import re
 
@@ -19,7 +19,7 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
 
 
 def refused(text: str) -> str | None:
-    """Why this is not read as a paper; None when it is."""
+    """Why this is not read; None when it is."""
     start = text[:5000].lstrip("\ufeff \t\r\n")
     for pattern, what in _STARTS:
         if pattern.match(start):
