@@ -1,4 +1,4 @@
-"""What the chart offers to Prometheus and Grafana, held against what the two programs really export."""
+"""What the chart offers to Prometheus and Grafana, held against what the programs really export."""
 
 import json
 import re
@@ -13,7 +13,9 @@ import yaml
 from forge_inference.engine.contract import Load
 from forge_inference.telemetry.gpu import Gpu, Gpus
 from forge_inference.telemetry.metrics import Metrics as ServerMetrics
+from forge_operator.activator.metrics import Metrics as ActivatorMetrics
 from forge_operator.control.metrics import Metrics as OperatorMetrics
+from forge_operator.metrics_api.metrics import Metrics as MetricsServerMetrics
 from tests.harness.errors import HarnessError
 from tests.support.kube import MONITORING
 from tests.support.operators import CHART, rendered
@@ -78,13 +80,17 @@ class _OneGpu(Gpus):
 
 @cache
 def exported() -> frozenset[str]:
-    """The names of all series of both programs."""
+    """The names of all series of all programs."""
     server = ServerMetrics(_Idle(), _OneGpu())  # type: ignore[arg-type]  # what is not asked is not there
+    activator, metrics_server = ActivatorMetrics(), MetricsServerMetrics()
+    activator.watch(held=float, open=float, models=float, woken=float)
+    metrics_server.watch(pods=float, fresh=lambda _: 0.0)
+    programs = (server, OperatorMetrics(), activator, metrics_server)
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     return frozenset(
         family.name + ending
-        for registry in (server.registry, OperatorMetrics().registry)
-        for family in registry.collect()
+        for program in programs
+        for family in program.registry.collect()
         for ending in endings[family.type]
     )
 

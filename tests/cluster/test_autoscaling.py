@@ -65,11 +65,11 @@ def _await_decision(elastic: Elastic, words: str) -> None:
         return words in str(status.get("autoscaling", {}).get("lastDecision"))
 
     try:
-        until(said, limit=30, what=f"the decision {words!r}", pause=0.5)
+        until(said, limit=90, what=f"the decision {words!r}", pause=0.5)
     except TimeoutError as error:
         error.add_note(f"it is {elastic.lab.model(elastic.name)['status'].get('autoscaling')}")
         raise
-    until(lambda: any(words in told for told in elastic.events("Scaled")), limit=30, what=f"an event {words!r}")
+    until(lambda: any(words in told for told in elastic.events("Scaled")), limit=90, what=f"an event {words!r}")
 
 
 def test_prompts_that_wait_bring_pods_and_no_answer_is_cut_off_when_they_go(
@@ -158,7 +158,7 @@ def _await_busy(elastic: Elastic, percent: int) -> None:
     """Until three pods are ready, each with a GPU of which NVML says so."""
     elastic.awaits_ready(3, limit=STARTED)
     elastic.gpu(percent)
-    until(lambda: elastic.value("GPUUtilization") == percent, limit=30, what=f"{percent} % in the metrics", pause=0.5)
+    until(lambda: elastic.value("GPUUtilization") == percent, limit=90, what=f"{percent} % in the metrics", pause=0.5)
 
 
 def _await_unknown(elastic: Elastic) -> None:

@@ -23,8 +23,8 @@ def test_a_model_is_served_through_its_service(lab: Lab, kube: Kube) -> None:
     assert status["checkpoint"]["quantization"] in ("nf4/bfloat16", "nf4/float32")
     with forwarded(kube, lab.namespace, "service/genes", 80) as url:
         body = {"text": "gene", "max_new_tokens": 12}
-        tuned = httpx.post(f"{url}/api/v1/generate", json=body, timeout=60).raise_for_status().json()
-        plain = httpx.post(f"{url}/api/v1/generate", json={**body, "use_adapter": False}, timeout=60).json()
+        tuned = httpx.post(f"{url}/api/v1/generate", json=body, timeout=120).raise_for_status().json()
+        plain = httpx.post(f"{url}/api/v1/generate", json={**body, "use_adapter": False}, timeout=120).json()
     assert tuned["provenance"]["checkpoint"] == status["checkpoint"]["digest"]
     assert tuned["model"] == "genes"
     assert tuned["results"][0]["mean_logprob"] != plain["results"][0]["mean_logprob"]

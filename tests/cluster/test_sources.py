@@ -110,7 +110,7 @@ def test_a_secret_that_is_missing_or_wrong_is_told_and_once_mended_the_model_ser
     assert len(digests) == 1
     with forwarded(kube, lab.namespace, "service/wrong", 80) as url:
         body = {"text": "gene", "max_new_tokens": 8}
-        answer = httpx.post(f"{url}/api/v1/generate", json=body, timeout=60).raise_for_status().json()
+        answer = httpx.post(f"{url}/api/v1/generate", json=body, timeout=120).raise_for_status().json()
     assert answer["provenance"]["checkpoint"] == lab.model("wrong")["status"]["checkpoint"]["digest"]
     for name in ("missing", "wrong"):
         lab.kube.delete(SCIM, name, lab.namespace)

@@ -85,6 +85,7 @@ def _replicas(lab: Lab, name: str = "zero") -> int:
 def _asleep(lab: Lab) -> None:
     lab.eventually(lambda: _replicas(lab) == 0, "the model to go to zero", limit=LIMIT)
     lab.awaits("Ready", "Unknown", "Idle", "zero", limit=LIMIT)
+    lab.eventually(lambda: lab.model("zero")["status"]["replicas"] == 0, "the pod to leave", limit=LIMIT)
 
 
 def test_to_zero_and_back_no_request_is_lost(lab: Lab, installed: Cluster) -> None:

@@ -10,7 +10,7 @@ from forge_operator.children.shape import MODEL_UID_LABEL, child_name
 from tests.support.kube import CHILDREN, SCIM, Kube, Manifest, a_manifest, claims
 from tests.support.waiting import until
 
-LIMIT = 30.0  # seconds for what should take one or two: the machine may be busy
+LIMIT = 90.0  # seconds for what should take one or two: the machine may be busy
 
 
 @dataclass(frozen=True)

@@ -158,14 +158,14 @@ def test_an_edited_autoscaler_is_put_back(lab: Lab, edit: Manifest) -> None:
         now = lab.child(HPA) or {}
         return bool(now["spec"] == before["spec"] and now["metadata"]["labels"] == before["metadata"]["labels"])
 
-    until(as_before, limit=2.0, what="the autoscaler to be as it was", pause=0.02)
+    until(as_before, limit=10, what="the autoscaler to be as it was", pause=0.02)
 
 
 def test_a_deleted_autoscaler_is_made_again(lab: Lab) -> None:
     lab.create(autoscaling={"maxReplicas": 5})
     lab.ready()
     lab.kube.delete(HPA, "hbb", lab.namespace)
-    until(lambda: lab.child(HPA), limit=2.0, what="a new autoscaler", pause=0.02)
+    until(lambda: lab.child(HPA), limit=10, what="a new autoscaler", pause=0.02)
 
 
 def test_nothing_is_written_about_a_scaled_model_at_rest(lab: Lab, audit: AuditLog, installed: Installed) -> None:

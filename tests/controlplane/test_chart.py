@@ -25,7 +25,7 @@ def monitoring(kube: Kube) -> None:
     for kind in MONITORING:
         path = source / "example/prometheus-operator-crd" / f"monitoring.coreos.com_{kind.lower()}s.yaml"
         kube.apply(yaml.safe_load(path.read_text()))
-        kube.ctl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{kind.lower()}s.monitoring.coreos.com")
+        kube.ctl("wait", "--for=condition=Established", "--timeout=90s", f"crd/{kind.lower()}s.monitoring.coreos.com")
 
 
 @pytest.mark.parametrize("values", [None, *VALUES], ids=lambda path: path.stem if path else "no values")
@@ -48,7 +48,7 @@ def _home(kube: Kube, manifest: Manifest) -> None:
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         # The controller manager makes it, and pods are refused until then.
-        until(lambda: kube.find("ServiceAccount", "default", name), limit=30, what="the service account `default`")
+        until(lambda: kube.find("ServiceAccount", "default", name), limit=90, what="the service account `default`")
 
 
 def test_the_charts_definition_is_the_one_in_crds(installed: Installed) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forge_operator.children.shape import MODEL_UID_LABEL
 from forge_operator.metrics_api.certificates import LIFE, issued
 from forge_operator.metrics_api.documents import API_SERVICES
 from tests.controlplane.lab import Lab
@@ -173,6 +174,26 @@ def test_pods_that_say_nonsense_make_the_autoscaler_hold(server: Operator, scale
     scaled.wait_in_each(TARGET)
     scaled.seeing()
     scaled.holds(replicas)
+
+
+def test_a_pod_that_still_loads_is_no_idle_pod(kube: Kube, server: Operator, scaled: Scaled) -> None:
+    scaled.grown()
+    replicas, space = scaled.replicas, scaled.lab.namespace
+    one = kube.list("Pod", space, f"{MODEL_UID_LABEL}=uid-{space}")[0]
+    _says_it_is_ready(kube, one, "False")
+    busy, idle = Exposition(waiting=TARGET).text, Exposition(waiting=0).text
+    until(lambda: len(values(kube, space, QUEUE) or {}) == replicas - 1, limit=LIMIT, what="it not to be asked")
+    scaled.say(lambda asked: idle if asked == one["status"]["podIP"] else busy)
+    scaled.holds(replicas)
+    _says_it_is_ready(kube, one, "True")
+    scaled.wait_in_each(TARGET)
+    scaled.awaits(replicas)
+
+
+def _says_it_is_ready(kube: Kube, pod: Manifest, status: str) -> None:
+    path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
+    change = {"status": {"conditions": [{"type": "Ready", "status": status}]}}
+    kube.request("PATCH", path, change, content="application/strategic-merge-patch+json")
 
 
 def test_a_killed_server_makes_the_autoscaler_hold_until_another_one_is_there(

@@ -85,6 +85,8 @@ def _asleep(lab: Lab, admin: AdminPort) -> str:
     lab.awaits("Ready", "Unknown", "Idle", limit=LIMIT)
     url = _url(lab)
     assert url, "the activator stands in"
+    # Until then a pod that is about to leave may answer, and nobody needs to be woken.
+    lab.eventually(lambda: "asleep" in httpx.get(f"{url}/api/v1/health", trust_env=False).text, "no pod to be ready")
     return url
 
 

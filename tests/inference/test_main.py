@@ -104,7 +104,7 @@ def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path, workers: 
         other = httpx.post(f"http://127.0.0.1:{port}/api/v1/load-model", json={"model_path": str(adapter)})
         assert (other.status_code, "spec.checkpoint.uri" in other.text) == (403, True)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         assert process.returncode == 0
     finally:
         process.kill()

@@ -74,7 +74,7 @@ class Kube:
             trust.load_cert_chain(found.cert_file, found.key_file)
         token = next(iter(found.api_key.values()), None)
         headers = {"Authorization": token} if token else {}
-        self._http = httpx.Client(base_url=found.host, verify=trust, headers=headers, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=found.host, verify=trust, headers=headers, timeout=90, trust_env=False)
 
         # kubectl caches what the server offers by address, and a port may have been another server's before.
         self._cache = TemporaryDirectory()

@@ -98,7 +98,7 @@ def running(folder: Path, *, login: bool) -> Iterator[Registry]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program("registry"), "serve", folder / "config.yml"], stdout=log, stderr=log)
     try:
-        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/v2/"), limit=30, what="registry")
+        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/v2/"), limit=90, what="registry")
         assert process.poll() is None, (folder / "log").read_text()
         yield Registry(port, login)
     finally:

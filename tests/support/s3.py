@@ -58,7 +58,7 @@ def running(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     with (folder.parent / "versitygw.log").open("wb") as log:
         process = subprocess.Popen([*command, str(folder)], env=environment, stdout=log, stderr=log)
     try:
-        until(lambda: process.poll() is not None or answers(server.url), limit=30, what="versitygw")
+        until(lambda: process.poll() is not None or answers(server.url), limit=90, what="versitygw")
         assert process.poll() is None, (folder.parent / "versitygw.log").read_text()
         yield server
     finally:

@@ -54,7 +54,7 @@ def a_server(folder: Path, *more: str, length: int = 512) -> Iterator[Served]:
         yield found
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors.decode()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from tests.inference.clients.conftest import Served
 from tests.inference.engine.conftest import QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
+RUN = 16  # at once; more wait
 LONG: dict[str, Any] = {"prompt": "the gene", "max_tokens": 450, "temperature": 0, "ignore_eos": True}
 SHORT: dict[str, Any] = {**LONG, "max_tokens": 8}
 
@@ -21,11 +23,11 @@ async def _busy(client: httpx.AsyncClient) -> int:
     return int(told["waiting"] + told["running"])
 
 
-async def _until(client: httpx.AsyncClient, count: int, limit: float) -> float:
-    """Seconds until so many requests wait or run."""
+async def _until(client: httpx.AsyncClient, crowded: Callable[[int], bool]) -> float:
+    """Seconds until this is true of the number of requests that wait or run."""
     start = time.monotonic()
-    async with asyncio.timeout(limit):
-        while await _busy(client) != count:  # noqa: ASYNC110 - the state of another process
+    async with asyncio.timeout(60):
+        while not crowded(await _busy(client)):  # noqa: ASYNC110 - the state of another process
             await asyncio.sleep(0.01)
     return time.monotonic() - start
 
@@ -33,12 +35,14 @@ async def _until(client: httpx.AsyncClient, count: int, limit: float) -> float:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole answers", "streams"])
 async def test_places_of_clients_that_left_are_free_at_once(served: Served, stream: bool) -> None:
     """Of 50 some wait, some read their prompt, some write. Served to the end they would take ten seconds or more."""
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         crowd = [await _asked(served.url, {**LONG, "stream": stream}) for _ in range(50)]
-        await _until(client, 50, 10)
-        for each in crowd:
-            each.close()
-        assert await _until(client, 0, 10) < 1.0
+        try:
+            await _until(client, lambda busy: busy > RUN)
+        finally:
+            for each in crowd:
+                each.close()
+        assert await _until(client, lambda busy: busy == 0) < 3.0
 
 
 async def _asked(url: str, body: dict[str, Any]) -> asyncio.StreamWriter:
@@ -84,7 +88,7 @@ async def test_a_crowd_is_refused_quickly_and_those_inside_are_served(served: Se
         await asyncio.gather(*clients)
         assert probe.status_code == 200  # a full queue is no reason to send nobody here
         assert all(int(answer.headers["retry-after"]) >= 1 for answer, _ in crowd.refused)
-        assert sorted(seconds for _, seconds in crowd.refused)[len(crowd.refused) // 2] < 1.0
+        assert sorted(seconds for _, seconds in crowd.refused)[len(crowd.refused) // 2] < 3.0
         assert {answer.status_code for answer in crowd.inside} == {200}
         assert len({answer.json()["choices"][0]["text"] for answer in crowd.inside}) == 1
         assert (await client.post("/v1/completions", json=SHORT)).json()["choices"][0]["text"] == alone

@@ -188,7 +188,7 @@ def test_what_generations_take_is_told_to_prometheus_and_to_people(client: opena
 
     before = samples()
     list(client.completions.create(prompt="the gene", stream=True, **GREEDY))
-    until(lambda: samples()["forge_requests_running"] == 0, limit=5, what="the engine to say that it is idle")
+    until(lambda: samples()["forge_requests_running"] == 0, limit=60, what="the engine to say that it is idle")
     after = samples()
     grown = {name for name, value in after.items() if value > before.get(name, 0)}
     for kind in ("queue", "time_to_first_token", "inter_token", "generation"):

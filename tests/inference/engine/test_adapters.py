@@ -194,4 +194,4 @@ async def test_many_more_requests_than_fit_at_once_are_all_answered(make: Make) 
     answers = await asyncio.gather(*(_tokens(engine, request) for _ in range(30)))
     assert answers == [[chunk.token for chunk in alone]] * 30
     # The engine's thread says that it is done after it has told the last token.
-    await asyncio.to_thread(until, lambda: engine.load().running == 0, limit=10, what="the engine is idle")
+    await asyncio.to_thread(until, lambda: engine.load().running == 0, limit=60, what="the engine is idle")

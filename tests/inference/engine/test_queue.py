@@ -31,7 +31,7 @@ async def _is(engine: BatchingEngine, *, running: int, waiting: int) -> None:
         load = engine.load()
         return (load.running, load.waiting) == (running, waiting)
 
-    await asyncio.to_thread(until, reached, limit=30, what=f"{running} running, {waiting} waiting", pause=0.01)
+    await asyncio.to_thread(until, reached, limit=60, what=f"{running} running, {waiting} waiting", pause=0.01)
 
 
 def _begun(engine: BatchingEngine, request: Request = LONG) -> tuple[AsyncGenerator[Chunk, None], asyncio.Task[Chunk]]:
@@ -111,7 +111,7 @@ async def test_a_step_that_hangs_is_seen_as_a_lost_heart_beat(engine: BatchingEn
     first.cancel()
     gate.permits.release(2)
     await _is(engine, running=0, waiting=0)
-    await asyncio.to_thread(until, engine.alive, limit=10, what="the heart beats again")
+    await asyncio.to_thread(until, engine.alive, limit=60, what="the heart beats again")
 
 
 async def test_an_error_in_the_thread_ends_the_engine_and_everything_that_waits(
@@ -126,7 +126,7 @@ async def test_an_error_in_the_thread_ends_the_engine_and_everything_that_waits(
     for first in (running, waiting):
         with pytest.raises(EngineFailed, match="device-side assert"):
             await first
-    await asyncio.to_thread(until, lambda: not engine.alive(), limit=10, what="the thread has ended")
+    await asyncio.to_thread(until, lambda: not engine.alive(), limit=60, what="the thread has ended")
     assert isinstance(engine.failure(), EngineFailed)
     assert "the engine ended" in caplog.text
     with pytest.raises(EngineFailed):

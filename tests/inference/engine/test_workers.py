@@ -66,7 +66,7 @@ async def test_both_work_and_answer_as_one_alone(workers: Workers, engine: Batch
     def shared() -> bool:
         return all(far.state and far.state.load.stepped >= 3 * 12 for far in workers._far)
 
-    await asyncio.to_thread(until, shared, limit=5, what="each has made three answers")
+    await asyncio.to_thread(until, shared, limit=60, what="each has made three answers")
 
 
 async def test_the_rest_of_an_engine(workers: Workers, engine: BatchingEngine) -> None:
@@ -94,9 +94,9 @@ async def test_adapters_are_loaded_into_both_or_into_none(workers: Workers, tmp_
 async def test_a_place_is_free_when_nobody_waits(workers: Workers) -> None:
     answer = workers.generate(a_request(tokens=200))
     await anext(answer)
-    await asyncio.to_thread(until, lambda: workers.load().running == 1, limit=5, what="it runs")
+    await asyncio.to_thread(until, lambda: workers.load().running == 1, limit=60, what="it runs")
     await answer.aclose()
-    await asyncio.to_thread(until, lambda: workers.load().running == 0, limit=1, what="its place is free")
+    await asyncio.to_thread(until, lambda: workers.load().running == 0, limit=10, what="its place is free")
 
 
 async def test_a_full_queue_is_told(workers: Workers) -> None:
@@ -117,7 +117,7 @@ def test_why_nothing_can_be_loaded_crosses_the_processes(start: Callable[..., Wo
 async def test_when_one_dies_all_know(start: Callable[..., Workers], adapter: Path) -> None:
     workers = start(adapter)
     crowd = [asyncio.create_task(_all(workers, a_request(tokens=200))) for _ in range(2)]
-    await asyncio.to_thread(until, lambda: workers.load().running == 2, limit=10, what="both run")
+    await asyncio.to_thread(until, lambda: workers.load().running == 2, limit=60, what="both run")
     victim = workers._far[0].process.pid
     assert victim is not None
     os.kill(victim, signal.SIGKILL)

@@ -124,7 +124,7 @@ def test_killed_in_the_middle_it_continues_and_nothing_was_published(hub: Hub, p
     process = pod.start(URI, HF_ENDPOINT=hub.server.url)
     try:
         assert halfway.wait(60)
-        until(lambda: _partial(pod) > 1_000_000, limit=30, what="half a file on disk")
+        until(lambda: _partial(pod) > 1_000_000, limit=120, what="half a file on disk")
         assert not pod.to.exists()
     finally:
         process.kill()

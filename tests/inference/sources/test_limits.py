@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,14 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_meanwhile_is_told_and_recovers(hub: Hub, small: Path, tmp_path: Path) -> None:
     pod, ballast = Pod(tmp_path / "pod", small), small / "ballast"
-    hub.server.pace = lambda: hub.server.sent < 10**6 or ballast.write_bytes(bytes(5_000_000))
+
+    def fill() -> None:
+        """To the last byte, once, whoever of the two writes faster."""
+        if hub.server.sent >= 10**6 and not ballast.exists():
+            with suppress(OSError):
+                ballast.write_bytes(bytes(8_000_000))
+
+    hub.server.pace = fill
     outcome = pod.fetch(URI, HF_ENDPOINT=hub.server.url)
     assert (outcome.status, outcome.reason) == (1, "SourceDiskFull"), outcome.log
     assert "is full (No space left on device" in outcome.message

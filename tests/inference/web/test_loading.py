@@ -21,14 +21,14 @@ NEW = replace(LOADED, checkpoint=Checkpoint("sha256:bb", "org/base", 4, 8.0, ("q
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - of tasks of this loop
             await asyncio.sleep(0.01)
 
 
 async def state(api: httpx.AsyncClient, wanted: str) -> dict[str, Any]:
     """What GET tells, as soon as it tells of this state."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := (await api.get(LOAD)).json())["state"] != wanted:  # noqa: ASYNC110 - of tasks of this loop
             await asyncio.sleep(0.01)
     return dict(found)

@@ -142,7 +142,7 @@ class Stage:
         return self.metrics.registry.get_sample_value("forge_activator_requests_total", {"outcome": outcome}) or 0.0
 
 
-async def soon(condition: Callable[[], object], limit: float = 10.0) -> None:
+async def soon(condition: Callable[[], object], limit: float = 60.0) -> None:
     """Return once it is true. Raises TimeoutError."""
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110 - what is awaited tells nobody

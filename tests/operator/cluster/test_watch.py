@@ -55,7 +55,7 @@ def line(kind: str, name: str, version: str) -> dict[str, Any]:
 async def heard(told: Watch, number: int) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     stream = told.follow()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for seen in stream:
             match seen:
                 case Listed(things):

@@ -44,7 +44,7 @@ async def following(*namespaces: str) -> AsyncIterator[tuple[ApiServer, Samples,
 
 
 async def until(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not truth():  # noqa: ASYNC110 - a remote state: nothing here could tell us
             await asyncio.sleep(0.01)
 

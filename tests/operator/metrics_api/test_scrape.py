@@ -90,7 +90,7 @@ async def test_a_pod_that_hangs_delays_no_other(
         server.answers[f"127.2.0.{number}"] = lambda _: None
     begun = time.monotonic()
     await Scraper(samples, direct, metrics).round(spread=0)
-    assert time.monotonic() - begun < 5, "ten hang for a second each, all in the same second"
+    assert time.monotonic() - begun < 9, "ten hang for a second each, all in the same second"
     assert [value(samples, f"hbb-{number}") for number in (1, 10, 11, 20)] == [None, None, 3, 3]
     assert failures(metrics, "timeout") == 10
 

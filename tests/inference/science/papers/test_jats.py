@@ -62,4 +62,4 @@ def test_a_document_type_elsewhere_is_not_fetched() -> None:
     before = time.monotonic()
     xml = '<!DOCTYPE article SYSTEM "http://127.0.0.1:9/never.dtd"><article><body><p>Here.</p></body></article>'
     assert text_of(xml) == "Here.\n"
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 10
