@@ -5,6 +5,7 @@ size, and work, grows with the square of the batch; its flash path needs a packa
 This is the flash path with what torch itself has. docs/decisions/2026-11-24-continuous-batching.md
 """
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -70,13 +71,17 @@ def _on_cuda(
 def _one_by_one(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, lengths: dict[str, Any]
 ) -> torch.Tensor:
-    """The same on a CPU or in float32, one sequence after another."""
+    """The same on a CPU or in float32, one sequence after another, or all at once where each has one query."""
     mixed = torch.empty_like(query)
     queries, keys = lengths["cu_seq_lens_q"].tolist(), lengths["cu_seq_lens_k"].tolist()
-    for begin, end, first, last in zip(queries, queries[1:], keys, keys[1:], strict=False):
+    spans = [span for span in zip(queries, queries[1:], keys, keys[1:], strict=False) if span[0] < span[1]]
+    ends = tuple((first, last) for _, _, first, last in spans)
+    longest = max((last - first for first, last in ends), default=0)
+    if 1 < len(spans) == spans[-1][1] and len(spans) * longest <= 2 * ends[-1][1]:
+        mixed[: len(spans)] = _together(query[: len(spans)], key, value, scaling, ends)
+        return mixed
+    for begin, end, first, last in spans:
         count, length = end - begin, last - first
-        if count == 0:
-            continue
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in (query[begin:end], key[first:last], value[first:last]))
         past = length - count
         several = count not in (1, length)
@@ -86,3 +91,28 @@ def _one_by_one(
         )
         mixed[begin:end] = alone.squeeze(0).transpose(0, 1)
     return mixed
+
+
+def _together(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    ends: tuple[tuple[int, int], ...],
+) -> torch.Tensor:
+    """One query of each sequence, whose keys are filled up to the longest: one call where calls are the cost."""
+    at, mask = _filled_up(ends, query.device)
+    k, v = (
+        part.index_select(0, at).unflatten(0, (len(ends), -1)).transpose(1, 2)  # (sequences, heads, longest, width)
+        for part in (key, value)
+    )
+    found = scaled_dot_product_attention(query.unsqueeze(2), k, v, attn_mask=mask, scale=scaling, enable_gqa=True)
+    return found.squeeze(2)
+
+
+@lru_cache(maxsize=1)
+def _filled_up(ends: tuple[tuple[int, int], ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which keys, flat, and which of them count; the same for all layers of a step."""
+    first, last = torch.tensor(ends, device=device).T[:, :, None]
+    at = first + torch.arange(int((last - first).max()), device=device)
+    return at.clamp(max=ends[-1][1] - 1).flatten(), (at < last)[:, None, None]

@@ -18,10 +18,19 @@ from tests.inference.engine.conftest import PLAIN, QUIET
 pytestmark = [pytest.mark.model, QUIET]
 
 
-def test_packed_attention_is_that_of_each_sequence_alone() -> None:
+@pytest.mark.parametrize(
+    ("queries", "keys"),
+    [
+        (
+            [1, 5, 0, 3, 1],
+            [4, 5, 0, 9, 1],
+        ),  # a token after others, a whole prompt, nothing, a part of one, a first token
+        ([1, 1, 0, 1], [7, 9, 0, 8]),  # one token of each, filled up to the longest
+        ([1, 1, 1], [1, 90, 2]),  # one that is far longer than the others
+    ],
+)
+def test_packed_attention_is_that_of_each_sequence_alone(queries: list[int], keys: list[int]) -> None:
     torch.manual_seed(0)
-    # A token after others, a whole prompt, nothing, a part of a prompt, a first token.
-    queries, keys = [1, 5, 0, 3, 1], [4, 5, 0, 9, 1]
     q, k, v = (torch.randn(sum(lengths), heads, 16) for lengths, heads in ((queries, 4), (keys, 2), (keys, 2)))
     lengths = {
         "cu_seq_lens_q": torch.tensor([0, *torch.tensor(queries).cumsum(0).tolist()]),
