@@ -106,6 +106,8 @@ def _lines(found: Measured) -> Iterator[str]:
         f"Requests: {requests['offered']} offered, {requests['succeeded']} answered, {requests['refused_429']} refused"
         f" by a full queue (429), {requests['refused_503']} by a server that ends (503), {requests['failed']} failed."
     )
+    for each in found.figures["errors"]:
+        yield f"* {each['count']} x {each['kind']}: {each['example']}"
     yield ""
     yield "| from the step of the load to a new pod's first answer | seconds, median | longest |"
     yield "|---|---|---|"
