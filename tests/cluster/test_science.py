@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.conftest import LIMIT, SPEC, forwarded, put
 from tests.controlplane.lab import Lab
+from tests.science.papers.corpus import FOLDER
 from tests.support.checkpoints import Shape, a_real_pair
 from tests.support.kube import SCIM, Kube
 
@@ -23,21 +24,12 @@ ABSTRACT = (
     "Cystic ﬁbrosis is caused by variants of CFTR. QXR7 binds the 𝛼-helical CFTR at 10⁻⁶ M. "
     "F508del keeps the protein from the cell surface in 85% of patients."
 )
-PAPER = """Loss of QXR7 in mice
-
-Abstract
-
-QXR7 was studied in mice.
-
-Methods
-
-Male C57BL/6 mice (n = 30) were used. Animals were not randomised. All procedures were approved by the animal ethics
-committee. Groups were compared with t tests.
-
-Results
-
-Body weight fell after loss of QXR7, t(28) = 2.20, p = .36.
-"""
+# A mouse study whose authors did not randomise, and miscopied a p-value.
+MOUSE = (FOLDER / "mouse-colitis.txt").read_text()
+RANDOMISED = "Within each genotype, mice were randomly assigned to DSS or water using a computer-generated list."
+PAPER = MOUSE.replace(RANDOMISED, "Animals were not randomised.").replace(
+    "t(28) = 2.20, p = .036", "t(28) = 2.20, p = .36"
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,5 +130,5 @@ def _is_reviewed(found: dict[str, Any]) -> None:
     assert criteria["randomisation"]["status"] == "addressed_negative"
     quote = criteria["randomisation"]["evidence"]
     assert PAPER[quote["start"] : quote["end"]] == quote["quote"] == "Animals were not randomised."
-    [test] = found["statistics"]
-    assert test["decision"] in ("inconsistent", "decision_error")
+    decisions = {each["quote"]: each["decision"] for each in found["statistics"]}
+    assert decisions["t(28) = 2.20, p = .36"] == "decision_error"

@@ -48,10 +48,7 @@ class ConfigMapKey(Api):
 class File(Api):
     """A file that the lab brings."""
 
-    # Atomic, so that a set of them can be told to have no two that are equal.
-    model_config = ConfigDict(
-        json_schema_extra={"x-kubernetes-map-type": "atomic", "x-kubernetes-validations": _FILE_RULES}
-    )
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": _FILE_RULES})
 
     config_map: ConfigMapKey | None = Field(
         default=None,
@@ -73,7 +70,8 @@ class File(Api):
         return self
 
 
-_SET: dict[str, JsonValue] = {"x-kubernetes-list-type": "set"}
+# Not a set: of objects the API server takes one at first, and then no status.
+_LIST: dict[str, JsonValue] = {"x-kubernetes-list-type": "atomic"}
 
 
 class Science(Api):
@@ -84,13 +82,13 @@ class Science(Api):
         max_length=_MOST,
         description="Tables of names that take the place of the built-in ones of their type: HGNC's complete set (TSV),"
         " OBO files of MONDO, DOID, HP, GO or ChEBI.",
-        json_schema_extra=_SET,
+        json_schema_extra=_LIST,
     )
     calibration: list[File] = Field(
         default_factory=list,
         max_length=_MOST,
         description="Profiles that say how often answers of this model are right that it is so sure of.",
-        json_schema_extra=_SET,
+        json_schema_extra=_LIST,
     )
 
     @property
