@@ -36,7 +36,7 @@ async def serve(settings: Settings, engine: Exchangeable) -> None:
     """Until SIGTERM or SIGINT. Raises the engine's failure, and InvalidSettings for a port that is taken."""
     gpus = Gpus()
     roots = Roots(settings.roots, of_a_resource=bool(settings.checkpoint_uri))
-    parts = Parts(engine, Metrics(engine, gpus), gpus, roots, _finder(settings))
+    parts = Parts(engine, Metrics(engine, gpus), gpus, roots, _finder(settings), settings.served)
     api = _server(create_app(parts, settings.origins), settings.request_timeout_seconds)
     admin = _server(create_admin_app(parts), 1)
     sockets = [_socket(settings.host, settings.port, "port"), _socket(settings.host, settings.admin_port, "admin_port")]
@@ -60,7 +60,7 @@ async def serve(settings: Settings, engine: Exchangeable) -> None:
 def _finder(settings: Settings) -> Finder:
     try:
         return Finder(settings.lexicon_files)
-    except UnreadableLexicon as error:
+    except (UnreadableLexicon, OSError) as error:  # there, and not ours to read
         raise InvalidSettings(f"--lexicons (FORGE_LEXICONS): {error}") from error
 
 

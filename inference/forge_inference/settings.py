@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSuppress, SettingsConfigDict
 
+from forge_inference.tasks import TASKS, Task
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -40,8 +42,11 @@ class Settings(BaseSettings):
     max_batch: int = Field(32, ge=1, le=1024, description="requests that are answered at once")
     workers: int = Field(1, ge=1, le=64, description="processes with an engine each, which share cores and queue")
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
+    tasks: str = Field(",".join(TASKS), description="what is answered; the routes of the others refuse; with commas")
     model_roots: str = Field("", description="folders that load-model may load from, with commas; else it is off")
-    lexicons: str = Field("", description="tables of names instead of the built-in ones: HGNC, OBO; with commas")
+    lexicons: str = Field(
+        "", description="tables of names instead of the built-in ones: HGNC, OBO, or folders of these; with commas"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -68,9 +73,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _lexicons_are_files(self) -> "Settings":
-        for path in self.lexicon_files:
-            if not path.is_file():
-                raise ValueError(f"--lexicons (FORGE_LEXICONS): there is no file {path}")
+        for path in _parts(self.lexicons):
+            try:
+                if not _files(Path(path)):
+                    raise ValueError(f"--lexicons (FORGE_LEXICONS): there is no file {path}")
+            except OSError as error:
+                raise ValueError(f"--lexicons (FORGE_LEXICONS): {path}: {error.strerror}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _tasks_are_known(self) -> "Settings":
+        named = _parts(self.tasks)
+        if not named or not set(named) <= set(TASKS):
+            raise ValueError(f"--tasks (FORGE_TASKS): {self.tasks!r} is not one or more of {', '.join(TASKS)}")
         return self
 
     @property
@@ -91,7 +106,12 @@ class Settings(BaseSettings):
     @property
     def lexicon_files(self) -> list[Path]:
         """A lab's own tables of names."""
-        return [Path(path) for path in _parts(self.lexicons)]
+        return [file for path in _parts(self.lexicons) for file in _files(Path(path))]
+
+    @property
+    def served(self) -> tuple[Task, ...]:
+        """The tasks whose routes answer."""
+        return tuple(task for task in TASKS if task in _parts(self.tasks))
 
     def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
         """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""
@@ -104,6 +124,13 @@ class Settings(BaseSettings):
 
 def _parts(listed: str) -> list[str]:
     return [part.strip() for part in listed.split(",") if part.strip()]
+
+
+def _files(path: Path) -> list[Path]:
+    """It, or the files of a folder but for hidden ones; none where there is nothing."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    return [path] if path.is_file() else []
 
 
 def read(words: list[str]) -> Settings:

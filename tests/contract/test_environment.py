@@ -32,6 +32,7 @@ def test_the_server_reads_the_least_manifest(monkeypatch: pytest.MonkeyPatch) ->
     assert (settings.quantization, settings.double_quant, settings.compute_dtype) == ("nf4", True, "bfloat16")
     assert (settings.max_model_len, settings.max_batch, settings.max_queue) == (2048, 32, 64)
     assert settings.request_timeout_seconds == 120
+    assert settings.served == ("generate", "genomics", "papers")
     assert (settings.host, settings.port, settings.admin_port) == ("0.0.0.0", 8000, 8081)
     assert (str(settings.termination_log), settings.log_format) == ("/dev/termination-log", "json")
 

@@ -17,6 +17,9 @@ def test_the_definition_is_accepted_without_a_warning(kube: Kube, lab: Lab) -> N
     assert conditions.get("NonStructuralSchema", "False") == "False"
 
 
+GENES = {"configMap": {"name": "lab-genes", "key": "genes.tsv"}}
+MONDO = {"source": {"uri": "pvc://models/mondo.obo"}}
+
 BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"checkpoint": None}, ["spec.checkpoint: Required value"]),
     ({"baseModel": None}, ["spec.baseModel: Required value"]),
@@ -59,6 +62,29 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"serving": {"maxQueue": 0}}, ["spec.serving.maxQueue", "greater than or equal to 1"]),
     ({"serving": {"maxConcurrency": 1025}}, ["spec.serving.maxConcurrency", "less than or equal to 1024"]),
     ({"serving": {"requestTimeoutSeconds": 3601}}, ["requestTimeoutSeconds", "less than or equal to 3600"]),
+    ({"serving": {"tasks": []}}, ["spec.serving.tasks", "at least 1 items"]),
+    ({"serving": {"tasks": ["chat"]}}, ["spec.serving.tasks", 'supported values: "generate", "genomics", "papers"']),
+    ({"serving": {"tasks": ["papers", "papers"]}}, ["spec.serving.tasks", "Duplicate value"]),
+    ({"science": {"lexicons": [{}]}}, ["spec.science.lexicons[0]", "name one place: configMap or source"]),
+    ({"science": {"lexicons": [{**GENES, **MONDO}]}}, ["spec.science.lexicons[0]", "name one place"]),
+    ({"science": {"lexicons": [{"source": {"uri": "pvc://m/a,b"}}]}}, ["lexicons[0].source.uri", "with a comma"]),
+    ({"science": {"lexicons": [{"source": {"uri": "pvc://m/../b"}}]}}, ["lexicons[0].source.uri", "pvc://CLAIM/path"]),
+    (
+        {"science": {"lexicons": [{"configMap": {"name": "genes", "key": "../a"}}]}},
+        ["spec.science.lexicons[0].configMap.key", "must be a key"],
+    ),
+    (
+        {"science": {"lexicons": [{"configMap": {"name": "Genes", "key": "a"}}]}},
+        ["spec.science.lexicons[0].configMap.name", "must be the name of a ConfigMap"],
+    ),
+    (
+        {"science": {"lexicons": [{"configMap": {"name": "a", "key": "a", "namespace": "b"}}]}},
+        ['unknown field "spec.science.lexicons[0].configMap.namespace"'],
+    ),
+    (
+        {"science": {"calibration": [{"configMap": {"name": "a", "key": f"{n}"}} for n in range(9)]}},
+        ["spec.science.calibration", "must have at most 8 items"],
+    ),
     ({"autoscaling": {}}, ["spec.autoscaling.maxReplicas: Required value"]),
     ({"autoscaling": {"maxReplicas": 0}}, ["spec.autoscaling.maxReplicas", "greater than or equal to 1"]),
     ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, ["minReplicas", "must not be greater than maxReplicas"]),
@@ -117,6 +143,7 @@ def test_every_kind_of_source_is_accepted(lab: Lab, source: dict[str, Any]) -> N
         {"replicas": 0},
         {"replicas": 100},
         {"profile": "p" * 63},
+        {"science": {"lexicons": [{"configMap": {"name": "m" * 253, "key": "k" * 252 + f"{n}"}} for n in range(8)]}},
         {
             "autoscaling": {
                 "minReplicas": 0,
@@ -149,7 +176,9 @@ def test_every_default_stands_in_the_stored_object(lab: Lab) -> None:
         "maxConcurrency": 32,
         "maxQueue": 64,
         "requestTimeoutSeconds": 120,
+        "tasks": ["generate", "genomics", "papers"],
     }
+    assert "science" not in spec
 
 
 def test_a_plain_method_none_is_accepted(lab: Lab) -> None:
@@ -162,6 +191,8 @@ def test_a_plain_method_none_is_accepted(lab: Lab) -> None:
         ("scim.spec", "What to serve, on what, and how much of it"),
         ("scim.spec.checkpoint.uri", "pvc://CLAIM/path"),
         ("scim.spec.replicas", "Pods that serve this model"),
+        ("scim.spec.serving.tasks", "What is served; requests for the rest are refused"),
+        ("scim.spec.science.lexicons.configMap", "In a ConfigMap of this namespace"),
         ("scim.status.conditions", "False: your turn"),
     ],
 )

@@ -111,6 +111,18 @@ def test_the_server_starts_answers_and_ends_when_asked(tmp_path: Path, workers: 
 
 
 @pytest.mark.model
+def test_a_lexicon_that_cannot_be_read_is_named_in_the_last_words(tmp_path: Path) -> None:
+    log, own = tmp_path / "last-words", tmp_path / "genes.tsv"
+    own.write_text("notes")
+    process = start("--checkpoint", "/a", "--base-model", "/b", "--lexicons", str(own), FORGE_TERMINATION_LOG=str(log))
+    process.communicate(timeout=120)
+    assert process.returncode == 2
+    words = json.loads(log.read_text())
+    assert words["reason"] == "InvalidSettings"
+    assert f"--lexicons (FORGE_LEXICONS): {own}: " in words["message"]
+
+
+@pytest.mark.model
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

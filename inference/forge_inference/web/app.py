@@ -1,9 +1,10 @@
 """The two apps: the API for people and pipelines, and the admin port for the kubelet, Prometheus and the operator."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
@@ -11,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from forge_inference import __version__
 from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
+from forge_inference.tasks import TASKS, Task
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
@@ -19,6 +21,7 @@ from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
 from forge_inference.web.provenance import effect, quantization, report
 from forge_inference.web.roots import Roots
+from forge_inference.web.tasks import refusing
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Parts:
     gpus: Gpus
     roots: Roots = field(default_factory=Roots)
     finder: Finder = field(default_factory=Finder)
+    tasks: Collection[Task] = TASKS
     draining: bool = False
 
     def not_ready(self) -> str | None:
@@ -57,20 +61,25 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     errors.install(app)
     models = Models(parts.engine)
-    app.include_router(generate.router(parts.engine, parts.metrics, models))
-    app.include_router(genomics.router(parts.engine, parts.metrics, models, parts.finder))
-    app.include_router(papers.router(parts.engine, parts.metrics, models))
-    app.include_router(completions.router(parts.engine, parts.metrics, models))
-    app.include_router(chat.router(parts.engine, parts.metrics, models))
+    of_tasks: list[tuple[Task, APIRouter]] = [
+        ("generate", generate.router(parts.engine, parts.metrics, models)),
+        ("genomics", genomics.router(parts.engine, parts.metrics, models, parts.finder)),
+        ("papers", papers.router(parts.engine, parts.metrics, models)),
+        ("generate", completions.router(parts.engine, parts.metrics, models)),
+        ("generate", chat.router(parts.engine, parts.metrics, models)),
+    ]
+    for task, routes in of_tasks:
+        app.include_router(routes if task in parts.tasks else refusing(routes, task, parts.tasks))
     app.include_router(tokens.router(parts.engine, models))
     app.include_router(models_router(models))
     app.include_router(loading.router(parts.engine, parts.roots))
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
-        """Name, version, and where to go on."""
+        """Name, version, what is served, and where to go on."""
         paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
-        return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.engine.name, "paths": paths}
+        served = {"model": parts.engine.name, "tasks": list(parts.tasks), "paths": paths}
+        return {"name": "ScientificLLM-Forge", "version": __version__, **served}
 
     @app.get("/api/v1/health")
     async def health() -> dict[str, Any]:

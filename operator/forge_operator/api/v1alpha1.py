@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 from forge_operator.api.fields import Api, LongText, ShortText, matches
 from forge_operator.api.reach import REACH_RULES, check_reach
 from forge_operator.api.scaling import MOST_REPLICAS, Autoscaling, AutoscalingStatus
+from forge_operator.api.science import PLACES, TASKS, Science, Task
 from forge_operator.api.source import Source
 
 Manifest = dict[str, Any]
@@ -27,7 +28,11 @@ REVISION_ANNOTATION = f"{GROUP}/revision"
 # The container of ours in a pod; others may be injected.
 SERVER = "server"
 # Its init containers that fetch sources, by the field of the spec that names the source.
-FETCHERS = {"fetch-checkpoint": "spec.checkpoint", "fetch-base-model": "spec.baseModel"}
+FETCHERS = {
+    "fetch-checkpoint": "spec.checkpoint",
+    "fetch-base-model": "spec.baseModel",
+    **{f"fetch-{place}": f"{field}.source" for place, field in PLACES.items()},
+}
 
 _PROFILE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _PROFILE_MESSAGE = "should match the name of a profile: lower-case letters, digits and dashes"
@@ -76,7 +81,7 @@ class Quantization(Api):
 
 
 class Serving(Api):
-    """Limits of one replica."""
+    """What one replica answers, and its limits."""
 
     max_model_len: int = Field(
         default=2048, ge=16, le=1_048_576, description="Longest prompt and answer together, in tokens."
@@ -92,6 +97,14 @@ class Serving(Api):
     )
     request_timeout_seconds: int = Field(
         default=120, ge=1, le=3600, description="Longest time of one request, waiting included, in seconds."
+    )
+    tasks: list[Task] = Field(
+        default=[*TASKS],
+        min_length=1,
+        max_length=len(TASKS),
+        description="What is served; requests for the rest are refused. generate: /api/v1/generate and the routes of"
+        " OpenAI's clients. genomics: /api/v1/genomics/query. papers: /api/v1/papers/analyze.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
 
@@ -121,7 +134,13 @@ class Spec(Api):
         " absent: the administrator's default.",
     )
     serving: Serving = Field(
-        default_factory=Serving, description="Limits of one replica.", json_schema_extra=_DEFAULTED
+        default_factory=Serving,
+        description="What one replica answers, and its limits.",
+        json_schema_extra=_DEFAULTED,
+    )
+    science: Science = Field(
+        default_factory=Science,
+        description="What the lab brings for questions about genes and for papers: names, calibration.",
     )
     replicas: int = Field(
         default=1,
@@ -134,6 +153,16 @@ class Spec(Api):
         default=None,
         description="How many pods there are, by load; absent: spec.replicas.",
     )
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Every source that is named, by its field, in the order in which they are fetched."""
+        brought = self.science.files.items()
+        return {
+            "spec.checkpoint": self.checkpoint,
+            "spec.baseModel": self.base_model,
+            **{f"{PLACES[place]}.source": held for place, held in brought if isinstance(held, Source)},
+        }
 
     @model_validator(mode="after")
     def _targets_can_be_reached(self) -> Self:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from forge_operator.api.parse import Model
-from forge_operator.api.source import Source
+from forge_operator.api.science import TASKS
 from forge_operator.api.v1alpha1 import (
     REVISION_ANNOTATION,
     SERVER,
@@ -11,7 +11,7 @@ from forge_operator.api.v1alpha1 import (
     Manifest,
     Spec,
 )
-from forge_operator.children import fetching
+from forge_operator.children import fetching, files
 from forge_operator.children.autoscaling import asked
 from forge_operator.children.container import literal, resources, restricted, scratch
 from forge_operator.children.shape import (
@@ -90,7 +90,7 @@ def _template(model: Model, settings: Settings, profile: Profile) -> Manifest:
         "terminationGracePeriodSeconds": _UNLISTED_SECONDS + model.spec.serving.request_timeout_seconds + 10,
         "containers": [_server(model, settings, profile)],
         "volumes": [
-            *(_claim(name, source) for name, source in _mounted(model.spec).items()),
+            *files.volumes(model),
             *fetching.volumes(model, settings.sources),
             {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
         ],
@@ -120,7 +120,7 @@ def _server(model: Model, settings: Settings, profile: Profile) -> Manifest:
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
         "resources": resources(profile),
-        "volumeMounts": _mounts(model),
+        "volumeMounts": [*files.mounts(model), scratch()],
         # Often: a small model loads in seconds, and is Ready only when the kubelet has looked.
         "startupProbe": _probe("/startupz", every=2, failures=_STARTUP_SECONDS // 2),
         "readinessProbe": _probe("/readyz", every=5, failures=2),
@@ -132,20 +132,18 @@ def _server(model: Model, settings: Settings, profile: Profile) -> Manifest:
     }
 
 
-def _mounts(model: Model) -> list[Manifest]:
-    mounts = {name: f"/{name}" for name in _mounted(model.spec)}
-    if fetching.fetched(model):
-        mounts["fetched"] = fetching.FETCHED
-    return [*({"name": name, "mountPath": path, "readOnly": True} for name, path in mounts.items()), scratch()]
-
-
 def environment(model: Model) -> dict[str, str]:
     """The whole contract with the server; `tests/contract` reads it back with the server's own settings."""
     spec, serving, quantization = model.spec, model.spec.serving, model.spec.quantization
+    at = files.paths(model)
+    brought = {
+        "FORGE_LEXICONS": ",".join(path for place, path in at.items() if place.startswith("lexicon-")),
+        "FORGE_CALIBRATION": ",".join(path for place, path in at.items() if place.startswith("calibration-")),
+    }
     return {
         "FORGE_MODEL_NAME": model.name,
-        "FORGE_CHECKPOINT": _folder("checkpoint", spec.checkpoint),
-        "FORGE_BASE_MODEL": _folder("base", spec.base_model),
+        "FORGE_CHECKPOINT": at["checkpoint"],
+        "FORGE_BASE_MODEL": at["base"],
         "FORGE_CHECKPOINT_URI": spec.checkpoint.uri,
         "FORGE_BASE_MODEL_URI": spec.base_model.uri,
         "FORGE_QUANTIZATION": quantization.method,
@@ -155,6 +153,9 @@ def environment(model: Model) -> dict[str, str]:
         "FORGE_MAX_BATCH": str(serving.max_concurrency),
         "FORGE_MAX_QUEUE": str(serving.max_queue),
         "FORGE_REQUEST_TIMEOUT_SECONDS": str(serving.request_timeout_seconds),
+        # In one order, whatever the author's: pods need not start anew for it.
+        "FORGE_TASKS": ",".join(task for task in TASKS if task in serving.tasks),
+        **{name: listed for name, listed in brought.items() if listed},
         "FORGE_HOST": "0.0.0.0",  # noqa: S104 - the pod's own network; the NetworkPolicy decides who comes in
         "FORGE_PORT": str(HTTP_PORT),
         "FORGE_ADMIN_PORT": str(ADMIN_PORT),
@@ -162,22 +163,6 @@ def environment(model: Model) -> dict[str, str]:
         "FORGE_LOG_FORMAT": "json",
         "FORGE_LOG_LEVEL": "info",
     }
-
-
-def _mounted(spec: Spec) -> dict[str, Source]:
-    """Sources on claims, by the name of the volume; it is mounted at /NAME."""
-    sources = {"checkpoint": spec.checkpoint, "base": spec.base_model}
-    return {name: source for name, source in sources.items() if source.is_mounted}
-
-
-def _folder(name: str, source: Source) -> str:
-    if not source.is_mounted:
-        return fetching.folder(name)
-    return f"/{name}/{source.path}" if source.path else f"/{name}"
-
-
-def _claim(name: str, source: Source) -> Manifest:
-    return {"name": name, "persistentVolumeClaim": {"claimName": source.claim, "readOnly": True}}
 
 
 def _probe(path: str, *, every: int, failures: int) -> dict[str, Any]:

@@ -11,29 +11,24 @@ from forge_operator.errors import SourceDenied
 from forge_operator.settings import Profile, Settings, Sources, canonical
 
 FETCHED = "/fetched"
-_PLACES = dict(zip(FETCHERS, ("checkpoint", "base"), strict=True))
+_NAMES = {field: name for name, field in FETCHERS.items()}
 _PYTHON = "/opt/venv/bin/python"  # of inference/Dockerfile, whose entry point is the server
 _CACHE, _CREDENTIALS, _CA, _CA_FILE = "/cache", "/credentials", "/ca", "ca.crt"
 
 
 def fetched(model: Model) -> dict[str, Source]:
     """Name of the init container to the source that it fetches, in the order in which they run."""
-    return {name: source for name, source in _sources(model).items() if not source.is_mounted}
-
-
-def _sources(model: Model) -> dict[str, Source]:
-    return dict(zip(FETCHERS, (model.spec.checkpoint, model.spec.base_model), strict=True))
+    return {_NAMES[field]: source for field, source in model.spec.sources.items() if not source.is_mounted}
 
 
 def folder(place: str) -> str:
-    """Where an init container leaves a source, and the server finds it: `checkpoint` or `base`."""
+    """Where an init container leaves a source, and the server finds it, by the name of its place."""
     return f"{FETCHED}/{place}"
 
 
 def admit(model: Model, sources: Sources) -> None:
     """Raise SourceDenied, naming the chart's value, for what the administrator does not allow."""
-    for name, source in _sources(model).items():
-        field = FETCHERS[name]
+    for field, source in model.spec.sources.items():
         scheme, host, port = source.scheme, source.host, source.port
         if scheme not in sources.schemes:
             allowed = ", ".join(f"{each}://" for each in sources.schemes) or "none"
@@ -84,7 +79,7 @@ def environment(name: str, source: Source, sources: Sources) -> dict[str, str]:
     """The whole contract with the fetcher; `tests/contract` reads it back with the fetcher's own settings."""
     written = {
         "FORGE_FETCH_URI": source.uri,
-        "FORGE_FETCH_TO": folder(_PLACES[name]),
+        "FORGE_FETCH_TO": folder(_place(name)),
         "FORGE_FETCH_REVISION": source.revision,
         "FORGE_FETCH_SHA256": source.sha256,
         "FORGE_FETCH_CACHE": _CACHE if sources.cache.claim else None,
@@ -102,6 +97,10 @@ def environment(name: str, source: Source, sources: Sources) -> dict[str, str]:
         "FORGE_LOG_FORMAT": "json",
     }
     return {key: value for key, value in written.items() if value}
+
+
+def _place(name: str) -> str:
+    return "base" if name == "fetch-base-model" else name.removeprefix("fetch-")
 
 
 def volumes(model: Model, sources: Sources) -> list[Manifest]:

@@ -53,6 +53,14 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded", "No pod became ready in the time that a start may take."
     CRASHED = "Crashed", "The server ended without saying why; the message has its last lines."
     CHECKPOINT_CHANGED = "CheckpointChanged", "The pods serve other files than the checkpoint's folder has now."
+    LEXICON_UNUSABLE = (
+        "LexiconUnusable",
+        "A file of spec.science.lexicons is missing or cannot be read; the message names it.",
+    )
+    CALIBRATION_UNUSABLE = (
+        "CalibrationUnusable",
+        "A file of spec.science.calibration is missing or cannot be read; the message names it.",
+    )
     AUTOSCALING_DISABLED = (
         "AutoscalingDisabled",
         "The administrator has switched autoscaling off; spec.replicas counts.",

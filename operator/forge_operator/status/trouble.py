@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from forge_operator.api.parse import Model
+from forge_operator.api.science import PLACES, ConfigMapKey
 from forge_operator.api.v1alpha1 import SERVER
 from forge_operator.status import containers
 from forge_operator.status.observed import Observed, condition, has_ended, has_settled
 from forge_operator.status.reasons import FETCH_WORDS, LAST_WORDS, Reason
 
 Truth = Literal["True", "False", "Unknown"]
+_PLACE = re.compile(r"/((?:lexicon|calibration)-[0-9]+)\b")  # of a file of spec.science in the pod
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,10 @@ def _memory_ran_out(model: Model, observed: Observed) -> Verdict | None:
 def _fetcher_said_why(model: Model, observed: Observed) -> Verdict | None:
     for status in containers.fetchers(observed):
         if words := last_words(containers.ended(status).get("message", "")):
-            return ours(*words) if words[0] is Reason.SOURCE_UNAVAILABLE else yours(*words)
+            if words[0] is Reason.SOURCE_UNAVAILABLE:
+                return ours(*words)
+            told = _about_science(model, f"/{status['name'].removeprefix('fetch-')}", f"{words[0]}: {words[1]}")
+            return told or yours(*words)
     return None
 
 
@@ -145,8 +150,29 @@ def _server_said_why(model: Model, observed: Observed) -> Verdict | None:
     for status in containers.servers(observed):
         if words := last_words(containers.ended(status).get("message", "")):
             # The container is started again, with growing pauses, until its trainer or copy is done.
-            return ours(*words) if words[0] == Reason.CHECKPOINT_INCOMPLETE else yours(*words)
+            if words[0] is Reason.CHECKPOINT_INCOMPLETE:
+                return ours(*words)
+            told = _about_science(model, words[1], words[1]) if words[0] is Reason.INVALID_SETTINGS else None
+            return told or yours(*words)
     return None
+
+
+def _about_science(model: Model, where: str, why: str) -> Verdict | None:
+    """What is wrong with a file of spec.science: the pod knows only its place there."""
+    found = _PLACE.search(where)
+    held = model.spec.science.files.get(found[1]) if found else None
+    if not found or not held:
+        return None
+    is_lexicon = found[1].startswith("lexicon-")
+    if isinstance(held, ConfigMapKey):
+        what = f"key {held.key!r} of the ConfigMap {held.name!r} in namespace {model.namespace!r}"
+    else:
+        what = held.uri
+    return yours(
+        Reason.LEXICON_UNUSABLE if is_lexicon else Reason.CALIBRATION_UNUSABLE,
+        f"{PLACES[found[1]]}: {what} cannot be used; create or correct it, and the pod takes it within minutes. "
+        f"It says: {why}",
+    )
 
 
 def _container_crashed(model: Model, observed: Observed) -> Verdict | None:
@@ -231,6 +257,6 @@ def _scheduler_says(observed: Observed) -> Iterator[str]:
 
 
 def _field_of_claim(model: Model, claim: str) -> str:
-    fields = {model.spec.base_model.claim: "spec.baseModel.uri", model.spec.checkpoint.claim: "spec.checkpoint.uri"}
+    named = (f"{field}.uri" for field, source in model.spec.sources.items() if source.claim == claim)
     # What no field names is the cache, and the administrator's.
-    return fields.get(claim, "sources.cache.claim of the chart's values")
+    return next(named, "sources.cache.claim of the chart's values")

@@ -21,7 +21,14 @@ GOLDEN = {
         "profile": "gpu",
         "replicas": 3,
         "quantization": {"method": "none", "computeDtype": "float16"},
-        "serving": {"maxModelLen": 8192, "maxQueue": 8, "requestTimeoutSeconds": 600},
+        "serving": {"maxModelLen": 8192, "maxQueue": 8, "requestTimeoutSeconds": 600, "tasks": ["papers", "genomics"]},
+        "science": {
+            "lexicons": [
+                {"configMap": {"name": "lab-genes", "key": "genes.tsv"}},
+                {"source": {"uri": "pvc://models/ontologies/mondo.obo"}},
+            ],
+            "calibration": [{"configMap": {"name": "profiles", "key": "yes-no.json"}}],
+        },
     },
 }
 

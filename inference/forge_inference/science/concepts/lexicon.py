@@ -56,16 +56,23 @@ class UnreadableLexicon(ValueError):
 def read(path: Path, version: str | None = None) -> list[Table]:
     """The tables of a file: HGNC's complete set (TSV), OBO of MONDO, DOID, HP, GO or ChEBI, or families.
 
-    Raises UnreadableLexicon.
+    Raises UnreadableLexicon, also for a file without entries: it would take the place of a table that has some.
     """
+    found = _tables(path, version)
+    if not any(table.entries for table in found):
+        raise UnreadableLexicon(f"{path}: has no entry of a type that is known")
+    return found
+
+
+def _tables(path: Path, version: str | None) -> list[Table]:
     if path.stat().st_size > _LARGEST:
-        raise UnreadableLexicon(f"{path.name}: larger than {_LARGEST // 2**20} MiB")
+        raise UnreadableLexicon(f"{path}: larger than {_LARGEST // 2**20} MiB")
     content = path.read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableLexicon(f"{path.name}: not UTF-8: {error}") from error
+        raise UnreadableLexicon(f"{path}: not UTF-8: {error}") from error
     head, version = text.partition("\n")[0], version or f"sha256-{digest[7:19]}"
     if head.startswith("format-version:"):
         return list(_obo(text, version, digest))
@@ -76,7 +83,7 @@ def read(path: Path, version: str | None = None) -> list[Table]:
         source = f"families@{version}"
         found = list(_families(text, source))
         return [_table(kind, source, digest, (e for e in found if e.type == kind)) for kind in ("family", "complex")]
-    raise UnreadableLexicon(f"{path.name}: neither OBO nor a table with the columns hgnc_id, symbol and name")
+    raise UnreadableLexicon(f"{path}: neither OBO nor a table with the columns hgnc_id, symbol and name")
 
 
 @cache
@@ -93,8 +100,14 @@ def tables(own: Iterable[Path] = ()) -> tuple[Table, ...]:
 
 
 def provenance(used: Iterable[Table]) -> dict[str, dict[str, str]]:
-    """Which tables stand behind an answer, by type."""
-    return {table.type: {"source": table.source, "digest": table.digest} for table in used}
+    """Which tables stand behind an answer, by type; of a type with several, each with a comma between."""
+    of_type: dict[str, list[Table]] = {}
+    for table in used:
+        of_type.setdefault(table.type, []).append(table)
+    return {
+        kind: {"source": ", ".join(each.source for each in some), "digest": ", ".join(each.digest for each in some)}
+        for kind, some in of_type.items()
+    }
 
 
 def _table(kind: Type, source: str, digest: str, entries: Iterable[Entry]) -> Table:

@@ -42,6 +42,17 @@ def test_a_labs_own_genes_stand_in_the_place_of_the_built_in_ones(tmp_path: Path
     assert stands["disease"]["source"] == "mondo@builtin-1"
 
 
+def test_two_tables_of_one_type_are_both_looked_up_and_both_named(tmp_path: Path) -> None:
+    one, other = tmp_path / "hgnc.tsv", tmp_path / "lab.tsv"
+    one.write_text(HGNC + "HGNC:5\tA1BG\talpha-1-B glycoprotein\tApproved\t\t\n")
+    other.write_text(HGNC + "LAB:7\tQXR7\tour own\tApproved\t\t\n")
+    finder = Finder([one, other])
+    found = {mention.identifier.id for mention in finder.mentions("A1BG and QXR7") if mention.identifier}
+    assert found == {"HGNC:5", "LAB:7"}
+    stands = provenance(finder.tables)["gene"]
+    assert len(stands["source"].split(", ")) == len(set(stands["digest"].split(", "))) == 2
+
+
 def test_an_ontology_tells_its_version_and_keeps_what_is_obsolete_to_itself(tmp_path: Path) -> None:
     own = tmp_path / "mondo.obo"
     own.write_text(
@@ -54,7 +65,10 @@ def test_an_ontology_tells_its_version_and_keeps_what_is_obsolete_to_itself(tmp_
     assert Finder([own]).mentions("a strange illness")[0].type == "disease"
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a,b\n1,2\n", b"\xff\xfe", HGNC.encode(), b"format-version: 1.2\n\n[Term]\nid: XYZ:1\nname: thing\n"],
+)
 def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     own = tmp_path / "notes.txt"
     own.write_bytes(content)
