@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(120, gt=0, description="of one request, waiting included")
     model_roots: str = Field("", description="folders that load-model may load from, with commas; else it is off")
     lexicons: str = Field("", description="tables of names instead of the built-in ones: HGNC, OBO; with commas")
+    calibration: str = Field("", description="profiles that forge_inference.calibrate wrote; with commas")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"--lexicons (FORGE_LEXICONS): there is no file {path}")
         return self
 
+    @model_validator(mode="after")
+    def _profiles_are_files(self) -> "Settings":
+        for path in self.calibration_files:
+            if not path.is_file():
+                raise ValueError(f"--calibration (FORGE_CALIBRATION): there is no file {path}")
+        return self
+
     @property
     def name(self) -> str:
         """The model's name."""
@@ -92,6 +100,11 @@ class Settings(BaseSettings):
     def lexicon_files(self) -> list[Path]:
         """A lab's own tables of names."""
         return [Path(path) for path in _parts(self.lexicons)]
+
+    @property
+    def calibration_files(self) -> list[Path]:
+        """What makes confidence calibrated."""
+        return [Path(path) for path in _parts(self.calibration)]
 
     def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
         """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""

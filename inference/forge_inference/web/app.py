@@ -11,9 +11,21 @@ from fastapi_offline import FastAPIOffline
 from forge_inference import __version__
 from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
+from forge_inference.science.genomics.profiles import Profile
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
+from forge_inference.web import (
+    adapters,
+    calibration,
+    chat,
+    completions,
+    errors,
+    generate,
+    genomics,
+    loading,
+    papers,
+    tokens,
+)
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -30,6 +42,7 @@ class Parts:
     gpus: Gpus
     roots: Roots = field(default_factory=Roots)
     finder: Finder = field(default_factory=Finder)
+    profiles: tuple[Profile, ...] = ()
     draining: bool = False
 
     def not_ready(self) -> str | None:
@@ -58,7 +71,8 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     errors.install(app)
     models = Models(parts.engine)
     app.include_router(generate.router(parts.engine, parts.metrics, models))
-    app.include_router(genomics.router(parts.engine, parts.metrics, models, parts.finder))
+    app.include_router(genomics.router(parts.engine, parts.metrics, models, parts.finder, parts.profiles))
+    app.include_router(calibration.router(parts.engine, parts.profiles))
     app.include_router(papers.router(parts.engine, parts.metrics, models))
     app.include_router(completions.router(parts.engine, parts.metrics, models))
     app.include_router(chat.router(parts.engine, parts.metrics, models))
