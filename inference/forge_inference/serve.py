@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.science.concepts.lexicon import UnreadableLexicon
+from forge_inference.science.genomics import profiles
+from forge_inference.science.genomics.profiles import Profile, UnusableProfile
 from forge_inference.settings import InvalidSettings, Settings
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
@@ -36,7 +38,8 @@ async def serve(settings: Settings, engine: Exchangeable) -> None:
     """Until SIGTERM or SIGINT. Raises the engine's failure, and InvalidSettings for a port that is taken."""
     gpus = Gpus()
     roots = Roots(settings.roots, of_a_resource=bool(settings.checkpoint_uri))
-    parts = Parts(engine, Metrics(engine, gpus), gpus, roots, _finder(settings), settings.served)
+    profiles = _profiles(settings)
+    parts = Parts(engine, Metrics(engine, gpus), gpus, roots, _finder(settings), settings.served, profiles)
     api = _server(create_app(parts, settings.origins), settings.request_timeout_seconds)
     admin = _server(create_admin_app(parts), 1)
     sockets = [_socket(settings.host, settings.port, "port"), _socket(settings.host, settings.admin_port, "admin_port")]
@@ -62,6 +65,13 @@ def _finder(settings: Settings) -> Finder:
         return Finder(settings.lexicon_files)
     except (UnreadableLexicon, OSError) as error:  # there, and not ours to read
         raise InvalidSettings(f"--lexicons (FORGE_LEXICONS): {error}") from error
+
+
+def _profiles(settings: Settings) -> tuple[Profile, ...]:
+    try:
+        return profiles.read(settings.calibration_files)
+    except UnusableProfile as error:
+        raise InvalidSettings(f"--calibration (FORGE_CALIBRATION): {error}") from error
 
 
 async def _until(stop: asyncio.Event, parts: Parts) -> None:

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     lexicons: str = Field(
         "", description="tables of names instead of the built-in ones: HGNC, OBO, or folders of these; with commas"
     )
+    calibration: str = Field("", description="profiles that forge_inference.calibrate wrote; with commas")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -88,6 +89,13 @@ class Settings(BaseSettings):
             raise ValueError(f"--tasks (FORGE_TASKS): {self.tasks!r} is not one or more of {', '.join(TASKS)}")
         return self
 
+    @model_validator(mode="after")
+    def _profiles_are_files(self) -> "Settings":
+        for path in self.calibration_files:
+            if not path.is_file():
+                raise ValueError(f"--calibration (FORGE_CALIBRATION): there is no file {path}")
+        return self
+
     @property
     def name(self) -> str:
         """The model's name."""
@@ -112,6 +120,11 @@ class Settings(BaseSettings):
     def served(self) -> tuple[Task, ...]:
         """The tasks whose routes answer."""
         return tuple(task for task in TASKS if task in _parts(self.tasks))
+
+    @property
+    def calibration_files(self) -> list[Path]:
+        """What makes confidence calibrated."""
+        return [Path(path) for path in _parts(self.calibration)]
 
     def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
         """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""

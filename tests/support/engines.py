@@ -26,6 +26,7 @@ LOADED = Loaded(
     probe=Probe(8, 310),
     device="cpu",
     load_seconds=1.5,
+    base_digest="sha256:bb",
 )
 
 
@@ -39,6 +40,7 @@ class ScriptedEngine:
         self.goes_on.set()
         self.is_stopped = False
         self.beside: dict[str, Path] = {}
+        self.checkpoints: dict[str, Checkpoint] = {}  # of adapters beside, where they are not as LOADED's
         self.refuses: set[str] = set()  # names of adapters
         self.script: Callable[[Request], list[Chunk]] | None = lambda request: [
             Chunk("HBB ", 5, -0.25, 3),
@@ -91,7 +93,8 @@ class ScriptedEngine:
     def adapters(self) -> Mapping[str, Checkpoint]:
         if self.state is None:
             return {}
-        return {CHECKPOINT: self.state.checkpoint, **dict.fromkeys(self.beside, LOADED.checkpoint)}
+        beside = {name: self.checkpoints.get(name, LOADED.checkpoint) for name in self.beside}
+        return {CHECKPOINT: self.state.checkpoint, **beside}
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         if name in self.refuses:

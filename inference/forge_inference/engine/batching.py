@@ -14,6 +14,7 @@ import torch
 
 from forge_inference.checkpoint import preflight
 from forge_inference.checkpoint.errors import CheckpointError
+from forge_inference.checkpoint.identity import identity
 from forge_inference.engine import proof
 from forge_inference.engine.admission import prompt_of
 from forge_inference.engine.answer import Answer, Ear
@@ -264,6 +265,7 @@ class BatchingEngine:
             probe=probe,
             device=str(weights.device),
             load_seconds=time.monotonic() - start,
+            base_digest=identity(weights.base),
             tokenizer=weights.tokenizer_folder,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)

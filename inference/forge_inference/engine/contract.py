@@ -144,6 +144,7 @@ class Loaded:
     probe: Probe
     device: str  # cpu, cuda:0 …
     load_seconds: float
+    base_digest: str  # sha256:… by which the base model is known again; checkpoint/identity.py
     tokenizer: Path | None = None  # its folder; None: the base model's
 
 

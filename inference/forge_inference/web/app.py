@@ -12,10 +12,22 @@ from fastapi_offline import FastAPIOffline
 from forge_inference import __version__
 from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
+from forge_inference.science.genomics.profiles import Profile
 from forge_inference.tasks import TASKS, Task
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
+from forge_inference.web import (
+    adapters,
+    calibration,
+    chat,
+    completions,
+    errors,
+    generate,
+    genomics,
+    loading,
+    papers,
+    tokens,
+)
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -34,6 +46,7 @@ class Parts:
     roots: Roots = field(default_factory=Roots)
     finder: Finder = field(default_factory=Finder)
     tasks: Collection[Task] = TASKS
+    profiles: tuple[Profile, ...] = ()
     draining: bool = False
 
     def not_ready(self) -> str | None:
@@ -63,10 +76,11 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     models = Models(parts.engine)
     of_tasks: list[tuple[Task, APIRouter]] = [
         ("generate", generate.router(parts.engine, parts.metrics, models)),
-        ("genomics", genomics.router(parts.engine, parts.metrics, models, parts.finder)),
+        ("genomics", genomics.router(parts.engine, parts.metrics, models, parts.finder, parts.profiles)),
         ("papers", papers.router(parts.engine, parts.metrics, models)),
         ("generate", completions.router(parts.engine, parts.metrics, models)),
         ("generate", chat.router(parts.engine, parts.metrics, models)),
+        ("genomics", calibration.router(parts.engine, parts.profiles)),
     ]
     for task, routes in of_tasks:
         app.include_router(routes if task in parts.tasks else refusing(routes, task, parts.tasks))

@@ -15,27 +15,33 @@ from forge_inference.engine.contract import Chunk, Engine, Sampling
 from forge_inference.engine.errors import EngineError, InvalidRequest
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.science.genomics import context as contexts
+from forge_inference.science.genomics.confidence import agreement
+from forge_inference.science.genomics.profiles import Profile
 from forge_inference.science.genomics.questions import Question, prompt
 from forge_inference.science.text.intake import refused
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
 from forge_inference.web.asking import Fitted, Option, fitted, options
+from forge_inference.web.calibration import answering
 from forge_inference.web.genomics_report import Asked, Written, report
 from forge_inference.web.genomics_schemas import Asked as Body
 from forge_inference.web.genomics_schemas import GenomicsAnswer, GenomicsAnswers, Queries, Query
 from forge_inference.web.models import Models
 from forge_inference.web.provenance import RESEARCH_ONLY
-from forge_inference.web.streams import DONE, event, sent, unless_left
+from forge_inference.web.streams import DONE, event, sent, together, unless_left
 
 _STOP = ("\nQuestion:",)  # where a model without turns goes on to ask itself
 
 
-def router(engine: Engine, metrics: Metrics, models: Models, finder: Finder) -> APIRouter:
+def router(
+    engine: Engine, metrics: Metrics, models: Models, finder: Finder, profiles: tuple[Profile, ...] = ()
+) -> APIRouter:
     """The route; `finder` knows the names of genes and of what else is looked for."""
     routes = APIRouter()
 
     def asking(body: Query) -> "_Asking":
-        return _Asking(engine, metrics, body, models.adapter(body.model), body.model or models.name, finder)
+        name = body.model or models.name
+        return _Asking(engine, metrics, body, models.adapter(body.model), name, finder, profiles)
 
     @routes.post("/api/v1/genomics/query", response_model=GenomicsAnswer | GenomicsAnswers)
     async def query(body: Body, request: Request) -> Response:
@@ -79,11 +85,20 @@ class _Asking:
     """One question on its way."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, body: Query, adapter: str | None, model: str, finder: Finder
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        body: Query,
+        adapter: str | None,
+        model: str,
+        finder: Finder,
+        profiles: tuple[Profile, ...],
     ) -> None:
         self._engine, self._metrics, self._body, self._finder = engine, metrics, body, finder
+        self._profiles = profiles
         self._adapter, self._model = adapter if body.use_adapter else None, model
         self._start = time.monotonic()
+        self._answering = answering(engine, self._adapter)  # now: an adapter may be unloaded before the answer ends
         self._question = Question(
             body.query,
             body.query_type,
@@ -130,15 +145,17 @@ class _Asking:
             yield Written(context, asked, reason=reason)
         elif self._question.options:
             yield Written(context, asked, options=await self._scored(asked))
+        elif body.confidence.method == "answer_frequency":
+            yield await self._sampled(context, asked)
         else:
             chunks = list[Chunk]()
-            request = self._request(asked)
+            request = self._request(asked, body.seed)
             async with aclosing(self._metrics.timed(self._engine.generate(request))) as stream:
                 async for chunk in stream:
                     chunks.append(chunk)
                     yield chunk
             self._metrics.generated(chunks[-1].prompt_tokens, len(chunks))
-            yield Written(context, asked, chunks=chunks)
+            yield Written(context, asked, chunks=chunks, samples=1, tokens=len(chunks))
 
     @property
     def _longest(self) -> int:
@@ -148,16 +165,30 @@ class _Asking:
     async def _scored(self, asked: Fitted) -> list[Option]:
         return await options(self._engine, asked, self._question.options, self._adapter, self._metrics.generated)
 
-    def _request(self, asked: Fitted) -> contract.Request:
+    async def _sampled(self, context: contexts.Context, asked: Fitted) -> Written:
+        """Several answers at once, each with a seed of its own; the one that most of them say."""
+        count, seed = self._body.confidence.samples, self._body.seed
+        requests = [self._request(asked, None if seed is None else (seed + number) % 2**63) for number in range(count)]
+        drawn = [list[Chunk]() for _ in requests]
+        async with aclosing(together(self._engine, self._metrics, requests)) as news:
+            async for number, chunk in news:
+                drawn[number].append(chunk)
+        for chunks in drawn:
+            self._metrics.generated(chunks[-1].prompt_tokens, len(chunks))
+        said = agreement(["".join(chunk.text for chunk in chunks) for chunks in drawn], self._body.answer_form)
+        tokens = sum(map(len, drawn))
+        return Written(context, asked, chunks=drawn[said.chosen], agreement=said, samples=said.samples, tokens=tokens)
+
+    def _request(self, asked: Fitted, seed: int | None) -> contract.Request:
         body = self._body
-        sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
+        sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=seed)
         tokens = min(body.new_tokens, self._longest)
         stop = () if self._engine.tokenizer_info().get("chat_template") else _STOP
         return contract.Request(asked.text, tokens, sampling, stop=stop, adapter=self._adapter)
 
     async def _reported(self, written: Written) -> dict[str, Any]:
-        asked = Asked(self._body, self._question, self._model, self._start)
-        found = await asyncio.to_thread(report, self._engine, asked, written, self._finder)
+        asked = Asked(self._body, self._question, self._model, self._answering, self._start)
+        found = await asyncio.to_thread(report, self._engine, asked, written, self._finder, self._profiles)
         self._metrics.read("genomics", "abstained" if found["abstained"] else "answered")
         self._metrics.read("genomics", "citation_dropped", len(found["dropped_citations"]))
         self._metrics.read("genomics", "identifier_unverified", len(found["unverified_identifiers"]))

@@ -1,9 +1,8 @@
 """The answer to a genomics question with all that is told of it: citations, concepts, confidence, provenance."""
 
-import hashlib
-import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -15,12 +14,15 @@ from forge_inference.science.concepts.kinds import Mention
 from forge_inference.science.concepts.lexicon import provenance as lexicons
 from forge_inference.science.genomics import answers, gathering, scope
 from forge_inference.science.genomics.answers import Cited
+from forge_inference.science.genomics.confidence import Agreement
 from forge_inference.science.genomics.context import Context
-from forge_inference.science.genomics.questions import Question, template_digest
+from forge_inference.science.genomics.profiles import Profile
+from forge_inference.science.genomics.questions import Question
 from forge_inference.science.text.cleaning import clean
 from forge_inference.web.asking import Fitted, Option
+from forge_inference.web.genomics_confidence import confidence, evidence
 from forge_inference.web.genomics_schemas import Query
-from forge_inference.web.provenance import effect, quantization
+from forge_inference.web.provenance import effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,26 @@ class Asked:
     body: Query
     question: Question
     model: str
+    answering: dict[str, Any]  # web/calibration.py
     start: float  # monotonic
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of a question: a written answer, the likelihoods of given ones, or a reason to give none."""
+    """What came of a question: a written answer, the likelihoods of given ones, or a reason to give none.
+
+    `agreement` of several written answers, of which `chunks` are the one that was chosen; `samples` counts all answers
+    and `tokens` theirs.
+    """
 
     context: Context
     prompt: Fitted
     chunks: list[Chunk] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     reason: str | None = None
+    agreement: Agreement | None = None
+    samples: int = 0
+    tokens: int = 0
 
     @property
     def text(self) -> str:
@@ -48,7 +58,9 @@ class Written:
         return "".join(chunk.text for chunk in self.chunks).strip()
 
 
-def report(engine: Engine, asked: Asked, written: Written, finder: Finder) -> dict[str, Any]:
+def report(
+    engine: Engine, asked: Asked, written: Written, finder: Finder, profiles: Sequence[Profile]
+) -> dict[str, Any]:
     """In the shape of GenomicsAnswer. Pure but for the clock; long texts take a while."""
     body, text, context = asked.body, written.text, written.context
     is_prose = bool(written.chunks)
@@ -65,6 +77,15 @@ def report(engine: Engine, asked: Asked, written: Written, finder: Finder) -> di
     named = gathering.gathered(texts, finder, body.organism.ncbi_taxon_id)
     types = body.concepts.types if body.concepts.enabled else []
     finish = written.chunks[-1].finish if written.chunks else None
+    provenance = _provenance(engine, asked, written, finder)
+    sure = confidence(
+        body,
+        [] if reason else written.chunks,
+        [] if reason else written.options,
+        None if reason else written.agreement,
+        provenance,
+        profiles,
+    )
     now = time.monotonic()
     return {
         "id": f"gq-{uuid4().hex[:24]}",
@@ -89,15 +110,19 @@ def report(engine: Engine, asked: Asked, written: Written, finder: Finder) -> di
             for each in gathering.unverified(named, texts)
             for place in each.places
         ],
-        "confidence": _confidence(body, written, said, reason),
+        "confidence": {**sure, "evidence": evidence(said, written.chunks, bool(context.sentences))},
         "context_usage": _usage(context, written.prompt),
         "preprocessing": {name: dict(document.edits) for name, document in texts.items() if document.edits},
         "scope_flags": scope.flags(body.query),
         "notice": scope.NOTICE,
         "prompt": written.prompt.text if body.include_prompt else None,
-        "usage": {"prompt_tokens": len(written.prompt.tokens), "completion_tokens": len(written.chunks)},
+        "usage": {
+            "prompt_tokens": len(written.prompt.tokens),
+            "completion_tokens": written.tokens,
+            "samples": written.samples,
+        },
         "timing_ms": {"total": _ms(now - asked.start), "concepts": _ms(now - before)},
-        "provenance": _provenance(engine, asked, written, finder),
+        "provenance": provenance,
     }  # fmt: skip
 
 
@@ -181,36 +206,6 @@ def _variant(mention: Mention) -> dict[str, Any] | None:
     }
 
 
-def _confidence(body: Query, written: Written, said: Cited, reason: str | None) -> dict[str, Any]:
-    """Never what the model says of itself. Nothing here is a chance of being right until it was calibrated."""
-    logprobs = [chunk.logprob for chunk in written.chunks if not chunk.closing]
-    mean = math.fsum(logprobs) / len(logprobs) if logprobs else None
-    evidence = {
-        "claims": len(said.claims),
-        "supported_claims": said.supported,
-        "mean_logprob": mean,
-        "truncated": bool(written.chunks) and written.chunks[-1].finish == "length",
-        "context_present": bool(written.context.sentences),
-    }
-    value, method, meaning = None, "none", "no confidence is told"
-    if body.confidence.method != "none" and reason is None:
-        if written.options:
-            value, method = written.options[0].probability, "choice_softmax"
-            meaning = "how likely the model finds this option among those given; not a chance of being right"
-        elif mean is not None:
-            value, method = math.exp(mean), "sequence_logprob"
-            meaning = "the geometric mean of the tokens' probabilities: for ranking; not a chance of being right"
-    return {
-        "value": value,
-        "kind": "uncalibrated",
-        "calibrated": False,
-        "method": method,
-        "interpretation": meaning,
-        "calibration": None,
-        "evidence": evidence,
-    }
-
-
 def _usage(context: Context, prompt: Fitted) -> list[dict[str, Any]]:
     """Of each document how many sentences the model was shown, and which not, by their places."""
     shown = {sentence.number for sentence in prompt.shown}
@@ -235,18 +230,15 @@ def _usage(context: Context, prompt: Fitted) -> list[dict[str, Any]]:
 
 def _provenance(engine: Engine, asked: Asked, written: Written, finder: Finder) -> dict[str, Any]:
     loaded, body = engine.loaded(), asked.body
-    template = engine.tokenizer_info().get("chat_template")
     return {
         "server": __version__,
         "checkpoint": loaded.checkpoint.digest if loaded else None,
         "base_model": loaded.checkpoint.base_model if loaded else None,
-        "quantization": quantization(loaded) if loaded else None,
+        **asked.answering,
         "adapter_effect": effect(loaded) if loaded else None,
         "use_adapter": body.use_adapter,
         "prompt": {
-            "template": "chat" if template else "plain",
-            "chat_template_sha256": _sha(str(template)) if template else None,
-            "wording_sha256": template_digest(),
+            **asked.answering["prompt"],
             "prompt_sha256": written.prompt.digest,
             "system_role": "folded",
         },
@@ -255,7 +247,3 @@ def _provenance(engine: Engine, asked: Asked, written: Written, finder: Finder) 
         "genome_assembly": body.genome_assembly,
         "sampling": {"temperature": body.temperature, "top_p": body.top_p, "seed": body.seed},
     }
-
-
-def _sha(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

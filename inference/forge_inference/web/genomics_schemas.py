@@ -19,7 +19,8 @@ from forge_inference.science.genomics.questions import AnswerForm, QueryType
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Choice = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Source = Annotated[str, StringConstraints(max_length=512)]
-Method = Literal["auto", "none", "sequence_logprob", "choice_softmax"]
+Method = Literal["auto", "none", "choice_softmax", "answer_frequency", "sequence_logprob"]
+FEWEST_SAMPLES = 3  # two agree or do not: nothing lies between
 ANSWER_TOKENS = 512
 _EXAMPLE: dict[str, Any] = {
     "query": "What does the F508del variant do to CFTR?",
@@ -58,11 +59,32 @@ class Organism(_Body):
 
 class ConfidenceWanted(_Body):
     method: Method = Field("auto", description="auto: choice_softmax of closed questions, else sequence_logprob")
+    samples: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description=f"answers that are written and compared: answer_frequency, {FEWEST_SAMPLES} at least",
+    )
 
 
 class ConceptsWanted(_Body):
     enabled: bool = True
     types: list[Type] = Field(default_factory=lambda: list(TYPES), max_length=len(TYPES))
+
+
+def _fits(wanted: ConfidenceWanted, closed: bool, temperature: float) -> None:
+    """Raises ValueError."""
+    method, samples = wanted.method, wanted.samples
+    if not closed and method == "choice_softmax":
+        raise ValueError("confidence.method: choice_softmax is of closed questions")
+    if closed and method in ("sequence_logprob", "answer_frequency"):
+        raise ValueError(f"confidence.method: {method} is of open questions; closed ones are not written")
+    if method != "answer_frequency" and samples > 1:
+        raise ValueError("confidence.samples: more than one are drawn for answer_frequency alone")
+    if method == "answer_frequency" and samples < FEWEST_SAMPLES:
+        raise ValueError(f"confidence.samples: answer_frequency needs {FEWEST_SAMPLES} at least")
+    if method == "answer_frequency" and temperature == 0:
+        raise ValueError("temperature: at 0 all samples of answer_frequency are the same; give one, such as 0.7")
 
 
 class Query(_Body):
@@ -105,10 +127,7 @@ class Query(_Body):
             raise ValueError("choices: give them with answer_form choice, and only then")
         if self.choices and len({choice.strip().lower() for choice in self.choices}) < len(self.choices):
             raise ValueError("choices: two of them are the same")
-        if self.answer_form == "text" and self.confidence.method == "choice_softmax":
-            raise ValueError("confidence.method: choice_softmax is of closed questions")
-        if self.answer_form != "text" and self.confidence.method == "sequence_logprob":
-            raise ValueError("confidence.method: sequence_logprob is of open questions; closed ones are not written")
+        _fits(self.confidence, self.answer_form in ("yes_no_maybe", "choice"), self.temperature)
         if self.max_new_tokens is not None and self.max_length is not None:
             raise ValueError("max_new_tokens and max_length mean the same: give one")
         if 0 < self.temperature < 1e-3:

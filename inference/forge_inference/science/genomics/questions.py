@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from forge_inference.science.genomics.context import Sentence
+from forge_inference.science.text.document import Span
 
 QueryType = Literal["gene_function", "pathway_analysis", "disease_association", "drug_discovery"]
 AnswerForm = Literal["text", "yes_no_maybe", "choice"]
@@ -112,5 +113,6 @@ def _form(question: Question, kind: Kind, has_context: bool) -> str:
 def template_digest() -> str:
     """Of everything that is said around a question, so that an answer tells which wording it was given."""
     kinds = {name: [kind.task, kind.sections, kind.care] for name, kind in KINDS.items()}
-    frame = prompt(Question("", "gene_function", "", "", "text", (), True), [])
-    return f"sha256:{hashlib.sha256(json.dumps([kinds, frame, OPTIONS]).encode()).hexdigest()}"
+    shown = [Sentence(1, 0, Span(0, 0), "", frozenset())]
+    frames = [prompt(Question("", "gene_function", "", "", form, ("",), True), shown) for form in get_args(AnswerForm)]
+    return f"sha256:{hashlib.sha256(json.dumps([kinds, frames]).encode()).hexdigest()}"
