@@ -118,7 +118,8 @@ async def _steps(
 
 def _template(body: Analyze, adapter: str | None) -> contract.Request:
     sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
-    return contract.Request("", body.max_new_tokens, sampling, adapter=adapter if body.use_adapter else None)
+    adapter = adapter if body.use_adapter else None
+    return contract.Request("", body.max_new_tokens, sampling, adapter=adapter, patient=True)
 
 
 async def _last(steps: AsyncGenerator[Progress | Paper, None]) -> Paper:

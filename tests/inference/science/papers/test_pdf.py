@@ -67,7 +67,7 @@ async def test_a_page_without_text_is_told() -> None:
     assert [(each.why, each.pages) for each in source.left_out] == [("page_without_text", (2,))]
 
 
-def _drawing(contents: bytes, *more: bytes, resources: bytes = b"", pages: int = 1) -> bytes:
+def drawing(contents: bytes, *more: bytes, resources: bytes = b"", pages: int = 1) -> bytes:
     kids = b"3 0 R " * pages
     page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Resources << %s >> /Contents 4 0 R >>" % resources
     tree = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, pages)
@@ -90,7 +90,7 @@ def _forms() -> bytes:
         )
         for n in range(6, 26)
     ]
-    return _drawing(stream(b"/F Do"), *forms, resources=b"/XObject << /F 5 0 R >>")
+    return drawing(stream(b"/F Do"), *forms, resources=b"/XObject << /F 5 0 R >>")
 
 
 _ROOT = b"<< /Pages 2 0 R >>"
@@ -105,12 +105,12 @@ _HOSTILE = {
     "scanned": ("no_text_layer", lambda: a_pdf([[]] * 5)),
     "scanned and stamped": ("no_text_layer", lambda: a_pdf([lines(["Downloaded today"])] * 5)),
     "no pages": ("no_text_layer", lambda: a_file([_ROOT, b"<< /Type /Pages /Kids [] /Count 2000000000 >>"])),
-    "flate bomb": ("pdf_too_large", lambda: _drawing(_gigabyte(1))),
-    "flate in flate": ("pdf_too_large", lambda: _drawing(_gigabyte(2))),
-    "bomb on every page": ("pdf_too_large", lambda: _drawing(packed(b"0 0 m " * 900_000), pages=300)),
-    "many pages": ("pdf_too_large", lambda: _drawing(packed(b" "), pages=5000)),
+    "flate bomb": ("pdf_too_large", lambda: drawing(_gigabyte(1))),
+    "flate in flate": ("pdf_too_large", lambda: drawing(_gigabyte(2))),
+    "bomb on every page": ("pdf_too_large", lambda: drawing(packed(b"0 0 m " * 900_000), pages=300)),
+    "many pages": ("pdf_too_large", lambda: drawing(packed(b" "), pages=5000)),
     "forms in forms": ("pdf_too_slow", _forms),
-    "arrays in arrays": ("no_text_layer", lambda: _drawing(packed(b"[" * 100_000))),
+    "arrays in arrays": ("no_text_layer", lambda: drawing(packed(b"[" * 100_000))),
 }  # fmt: skip
 
 
