@@ -59,6 +59,7 @@ bench-scaling: setup ## measure how replicas follow the load on a real cluster, 
 bench-science: setup ## measure how well texts are read, for docs/benchmarks.md
 	$(RUN)/python -m tests.bench_science
 	$(RUN)/python -m tests.science.papers
+	$(RUN)/python -m tests.bench_science.crowding
 
 control-plane: setup ## a real API server without containers; writes .cluster/control-plane.kubeconfig
 	$(RUN)/python -m tests.harness control-plane

@@ -41,7 +41,7 @@ class Answer:
         closing: frozenset[int],
         device: torch.device,
     ) -> None:
-        self.prompt, self.slot = prompt, slot
+        self.prompt, self.slot, self.patient = prompt, slot, request.patient
         self.chooser = Chooser(request.sampling, prompt, device, request.top_logprobs)
         self._ear, self._closing = ear, frozenset[int]() if request.ignore_eos else closing
         self._left = request.max_new_tokens or most

@@ -50,6 +50,7 @@ class Request:
     adapter: str | None = CHECKPOINT  # None: the base model alone
     ignore_eos: bool = False  # go on to the last token, for measurements
     top_logprobs: int = 0  # how many of the likeliest tokens to tell with each token
+    patient: bool = False  # others go first: of long work that nobody waits for token by token
 
 
 @dataclass(frozen=True, slots=True)

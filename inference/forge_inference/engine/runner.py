@@ -18,6 +18,7 @@ from transformers.generation.continuous_batching.model_runner import ModelRunner
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
 from transformers.generation.continuous_batching.utils import stream_context
 
+from forge_inference.engine import fairness
 from forge_inference.engine.adapters import BASE, Slots
 from forge_inference.engine.answer import Answer
 from forge_inference.engine.errors import EngineError, EngineFailed
@@ -129,6 +130,7 @@ class Batches:
             allow_block_sharing=False,  # blocks are known by their tokens, whatever the adapter
             use_async_batching=False,
             use_cuda_graph=(recorded, False),
+            scheduler_type=fairness.NAME,
             auto_switch_to_flash=False,
         )
         greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)

@@ -22,8 +22,18 @@ from forge_inference.engine.errors import (
     UnknownAdapter,
 )
 
+
+class UnreadablePaper(InvalidRequest):
+    """What was sent as `param` is no paper that can be read; `code` is a word that programs can rely on."""
+
+    def __init__(self, param: str, code: str, why: str) -> None:
+        super().__init__(f"{param}: {why}")
+        self.param, self.code = param, code
+
+
 STATUS: dict[type[EngineError], int] = {
     InvalidRequest: 422,
+    UnreadablePaper: 422,
     PromptTooLong: 422,
     Forbidden: 403,
     UnknownAdapter: 404,
@@ -42,9 +52,16 @@ def status_of(error: EngineError) -> int:
     return STATUS.get(type(error), 500)
 
 
-def body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
+def body(kind: str, message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """The shape of every error, which is OpenAI's; `param` is the field that it is about."""
-    return {"error": {"type": kind, "message": message, "param": param, "code": kind}}
+    return {"error": {"type": kind, "message": message, "param": param, "code": code or kind}}
+
+
+def told(error: EngineError) -> dict[str, Any]:
+    """An engine's error in this shape."""
+    if isinstance(error, UnreadablePaper):
+        return body("InvalidRequest", str(error), error.param, error.code)
+    return body(type(error).__name__, str(error))
 
 
 def answer(error: EngineError, path: str = "") -> JSONResponse:
@@ -54,7 +71,7 @@ def answer(error: EngineError, path: str = "") -> JSONResponse:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     elif isinstance(error, NotReady | Busy):
         headers["Retry-After"] = str(LOADING_SECONDS)
-    return JSONResponse(body(type(error).__name__, str(error)), _status(status_of(error), path), headers)
+    return JSONResponse(told(error), _status(status_of(error), path), headers)
 
 
 def _status(status: int, path: str) -> int:

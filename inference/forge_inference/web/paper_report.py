@@ -1,5 +1,6 @@
 """The answer about a paper: what rules found, what the model said, and how much of the text either has seen."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from forge_inference.science.papers.parts import Analysis, uses
 from forge_inference.science.papers.reporting import Judged, Report, reported
 from forge_inference.science.papers.results import Dropped as DroppedValue
 from forge_inference.science.papers.results import Result, results
+from forge_inference.science.papers.source import Source
 from forge_inference.science.papers.statistics import Recomputed, recomputed
 from forge_inference.science.text.document import Span
 from forge_inference.web.paper_schemas import (
@@ -31,6 +33,7 @@ from forge_inference.web.paper_schemas import (
     Paper,
     Quality,
     Quoted,
+    Sourced,
     Stated,
     Summary,
 )
@@ -49,6 +52,7 @@ _NOTICE = {
 class Rules:
     """What rules found; None where it was not asked for."""
 
+    source: Source
     paper: Text
     reporting: Report
     statistics: list[Recomputed]
@@ -58,11 +62,12 @@ class Rules:
     limitations: list[Span]
 
 
-def rules(sent: str, analyses: frozenset[Analysis]) -> Rules:
+def rules(source: Source, analyses: frozenset[Analysis]) -> Rules:
     """Read the text, and everything that no model is needed for. Takes about a second for 40 pages."""
-    paper = Text(sent)
+    paper = Text(source.text, source.page_starts)
     benchmarks = "benchmarks" in analyses
     return Rules(
+        source=source,
         paper=paper,
         reporting=reported(paper),
         statistics=recomputed(paper.folded),
@@ -79,7 +84,8 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
     return Paper(
         id=f"paper-{uuid4().hex[:24]}",
         model=model,
-        text=paper.document.sent if body.jats_xml is not None else None,
+        source=_sourced(paper, found.source),
+        text=paper.document.sent if found.source.kind in {"jats_xml", "pdf"} else None,
         summary=_summary(paper, read) if "summary" in asked and body.use_model else None,
         key_findings=_findings(paper, read) if "key_findings" in asked and body.use_model else None,
         methodology=_methodology(body, found, read) if "methodology" in asked else None,
@@ -95,15 +101,30 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
             **served(engine),
             "rules": RULES,
             "prompt_templates_sha256": prompts.TEMPLATES,
-            "prompts_sha256": read.prompts,
+            "prompts_sha256": [hashlib.sha256(prompt.encode()).hexdigest() for prompt in read.prompts],
             "sampling": body.model_dump(include={"temperature", "top_p", "seed", "max_new_tokens", "use_adapter"}),
         },
+        prompts=read.prompts if body.include_prompts else None,
         usage={
             "prompt_tokens": read.prompt_tokens,
             "completion_tokens": read.completion_tokens,
             "total_tokens": read.prompt_tokens + read.completion_tokens,
         },
         timing_ms=0,
+    )
+
+
+def _sourced(paper: Text, source: Source) -> Sourced:
+    ends = (*source.page_starts[1:], len(paper.document.sent))
+    pages = [
+        {"number": number, "start": start, "end": end}
+        for number, (start, end) in enumerate(zip(source.page_starts, ends, strict=False), 1)
+    ]
+    return Sourced(
+        kind=source.kind,
+        quality="pdf_text_layer" if source.kind == "pdf" else None,
+        pages=pages or None,
+        left_out=[asdict(each) for each in source.left_out],
     )
 
 

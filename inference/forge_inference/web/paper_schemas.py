@@ -1,31 +1,57 @@
 """Bodies of /api/v1/papers/analyze; what /docs shows."""
 
+import base64
+import binascii
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from forge_inference.science.papers.parts import ANALYSES, Analysis
+from forge_inference.science.papers.source import Kind
 from forge_inference.science.text.intake import LONGEST_TEXT
 
 _EXAMPLE = "A title\n\nMethods\n\nMale mice (n = 30) …\n\nResults\n\nWeight fell, t(28) = 2.20, p = .036."
 
 
+def _decoded(sent: object) -> object:
+    if not isinstance(sent, str):
+        return sent
+    try:
+        return base64.b64decode("".join(sent.split()), validate=True)
+    except binascii.Error as error:
+        raise ValueError("it is no base64") from error
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Jats = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
+Latex = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+Pdf = Annotated[
+    bytes, BeforeValidator(_decoded), WithJsonSchema({"type": "string", "contentEncoding": "base64", "minLength": 1})
+]
 
 
 class Sent(BaseModel):
-    """One of several papers: either its text or its JATS."""
+    """One of several papers, in one of these forms."""
 
     model_config = ConfigDict(extra="forbid")
 
     text: Text | None = None
     jats_xml: Jats | None = None
+    latex: Latex | None = None
+    pdf_base64: Pdf | None = None
 
     @model_validator(mode="after")
     def _one_text(self) -> Self:
-        if (self.text is None) == (self.jats_xml is None):
-            raise ValueError("give either text or jats_xml")
+        if [self.text, self.jats_xml, self.latex, self.pdf_base64].count(None) != 3:
+            raise ValueError("give one of text, jats_xml, latex and pdf_base64")
         return self
 
 
@@ -40,8 +66,10 @@ class Analyze(BaseModel):
     model: str | None = Field(None, max_length=256, description="one of /v1/models; default: the served adapter")
     text: Text | None = Field(None, description="plain text with its headings")
     jats_xml: Jats | None = Field(None, description="instead of text: JATS, as of PubMed Central")
+    latex: Latex | None = Field(None, description="instead of text: LaTeX, one file, as of arXiv")
+    pdf_base64: Pdf | None = Field(None, description="instead of text: a small PDF; large ones as application/pdf")
     papers: Annotated[list[Sent], Field(min_length=1, max_length=16)] | None = Field(
-        None, description="instead of both: several papers, one after the other"
+        None, description="instead of these: several papers, one after the other"
     )
     analysis_type: Analysis | Annotated[list[Analysis], Field(min_length=1, max_length=5)] = Field(
         default_factory=lambda: list(ANALYSES), description="one or several, in one reading; default: all"
@@ -53,12 +81,13 @@ class Analyze(BaseModel):
     temperature: float = Field(0.0, ge=0, le=5)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    include_prompts: bool = Field(False, description="tell every prompt that the model was shown, word for word")
     stream: bool = Field(False, description="server-sent events: progress, then the result")
 
     @model_validator(mode="after")
     def _one_text(self) -> Self:
-        if [self.text, self.jats_xml, self.papers].count(None) != 2:
-            raise ValueError("give one of text, jats_xml and papers")
+        if [self.text, self.jats_xml, self.latex, self.pdf_base64, self.papers].count(None) != 4:
+            raise ValueError("give one of text, jats_xml, latex, pdf_base64 and papers")
         if 0 < self.temperature < 1e-3:
             raise ValueError("temperature must be 0, or at least 0.001")
         return self
@@ -71,10 +100,7 @@ class Analyze(BaseModel):
     @property
     def each(self) -> list[Self]:
         """The same for each of several papers."""
-        return [
-            self.model_copy(update={"text": paper.text, "jats_xml": paper.jats_xml, "papers": None})
-            for paper in self.papers or []
-        ]
+        return [self.model_copy(update={**dict(paper), "papers": None}) for paper in self.papers or []]
 
 
 class Quoted(BaseModel):
@@ -84,6 +110,7 @@ class Quoted(BaseModel):
     end: int
     quote: str
     section: str
+    page: int | None = Field(None, description="of a PDF, from 1")
 
 
 class Stated(BaseModel):
@@ -143,6 +170,15 @@ class Quality(BaseModel):
     method: Literal["rule"] = "rule"
 
 
+class Sourced(BaseModel):
+    """What the paper was sent as. `left_out` is no part of the text, `pages` are of a PDF."""
+
+    kind: Kind
+    quality: Literal["pdf_text_layer"] | None
+    pages: list[dict[str, int]] | None = Field(description="each with number, start and end in `text`")
+    left_out: list[dict[str, Any]] = Field(description="with the reason: lines of every page, pages, other files")
+
+
 class Coverage(BaseModel):
     """What was read of the text, and what was not."""
 
@@ -174,7 +210,8 @@ class Paper(BaseModel):
     id: str
     object: Literal["paper.analysis"] = "paper.analysis"
     model: str
-    text: str | None = Field(description="of JATS: what the offsets count in; null when the text was sent as text")
+    source: Sourced
+    text: str | None = Field(description="of JATS and PDF: what offsets count in; of others it is what was sent")
     summary: Summary | None
     key_findings: Findings | None
     methodology: Methodology | None
@@ -188,6 +225,7 @@ class Paper(BaseModel):
     offset_unit: Literal["codepoint"] = "codepoint"
     notice: dict[str, str]
     provenance: dict[str, Any]
+    prompts: list[str] | None = Field(description="with include_prompts: those whose digests provenance has")
     usage: dict[str, int]
     timing_ms: float
 

@@ -1,7 +1,6 @@
 """A model reads a paper in parts that fit, and what it finds is put together. Every prompt is counted before."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -44,7 +43,7 @@ class Read:
     lines: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    prompts: list[str] = field(default_factory=list)  # their digests
+    prompts: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> int:
@@ -164,7 +163,7 @@ class Reader:
             self._sort(answers.summary(self._paper, text, shown, cut_off=cut_off), self.found.summary)
 
     async def _ask(self, prompt: str) -> list[Chunk]:
-        self.found.prompts.append(hashlib.sha256(prompt.encode()).hexdigest())
+        self.found.prompts.append(prompt)
         async with aclosing(self._metrics.timed(self._engine.generate(self._request(prompt)))) as stream:
             return [chunk async for chunk in stream]
 

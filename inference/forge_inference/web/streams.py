@@ -70,7 +70,7 @@ async def sent(request: Request, events: AsyncGenerator[str, None], headers: dic
                 async for each in events:
                     yield each
             except EngineError as error:
-                yield event(errors.body(type(error).__name__, str(error)))
+                yield event(errors.told(error))
 
     return StreamingResponse(all_(), media_type="text/event-stream", headers={"cache-control": "no-store", **headers})
 

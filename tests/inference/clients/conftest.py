@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.inference.engine.tiny import a_base, an_adapter
-from tests.inference.test_main import free_port, start
+from tests.inference.test_main import start
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 

@@ -6,9 +6,10 @@ Superscripts keep their meaning: 10<sup>5</sup> is 10⁵ and not 105, and the ma
 import re
 from xml.parsers import expat
 
+from forge_inference.science.papers.source import Unreadable
+from forge_inference.science.text.scripts import small
+
 _DEEPEST, _LONGEST = 100, 1_000_000
-_RAISED = str.maketrans("0123456789+-−–()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁽⁾ⁿ")
-_LOWERED = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
 _SKIPPED = {"journal-meta", "contrib-group", "aff", "author-notes", "permissions", "pub-date", "history", "kwd-group"}
 _SKIPPED |= {
     "article-id",
@@ -50,10 +51,6 @@ _BLOCKS |= {"fn", "ack", "app", "disp-quote", "def-item", "notes"}
 _HEADED = {"abstract": "Abstract", "ack": "Acknowledgements", "ref-list": "References"}
 
 
-class BadJats(Exception):
-    """It cannot be read; the message says why."""
-
-
 class _Reader:
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -70,14 +67,14 @@ class _Reader:
             return
         self.length += len(text)
         if self.length > _LONGEST:
-            raise BadJats(f"its text has more than {_LONGEST} characters")
+            raise Unreadable("bad_jats", f"its text has more than {_LONGEST} characters")
         self.pieces.append(text)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.root = self.root or name
         self.path.append(name)
         if len(self.path) > _DEEPEST:
-            raise BadJats(f"its elements are nested more than {_DEEPEST} deep")
+            raise Unreadable("bad_jats", f"its elements are nested more than {_DEEPEST} deep")
         if self.skipping or name in _SKIPPED:
             self.skipping += 1
             return
@@ -99,7 +96,7 @@ class _Reader:
             return
         if name in {"sup", "sub"} and self.raised is not None and not {"sup", "sub"} & set(self.path):
             said, self.raised = "".join(self.raised), None
-            self.add(self._small(name, said))
+            self.add(small(said, "raised" if name == "sup" else "lowered"))
         if name == "xref" and self.in_reference:
             self.in_reference -= 1
         if name in {"td", "th"}:
@@ -109,12 +106,6 @@ class _Reader:
         if name in _BLOCKS - {"tr", "label"}:
             self.add("\n\n")
 
-    def _small(self, name: str, said: str) -> str:
-        if "[" in said or not said.strip():
-            return said
-        changed = said.translate(_RAISED if name == "sup" else _LOWERED)
-        return changed if not re.search(r"[0-9A-Za-z+\-−]", changed) else f"{'^' if name == 'sup' else '_'}({said})"
-
     def text(self, data: str) -> None:
         if not self.skipping:
             data = re.sub(r"\s+", " ", data)
@@ -122,22 +113,22 @@ class _Reader:
 
 
 def text_of(xml: str) -> str:
-    """The paper's text. Raises BadJats."""
+    """The paper's text. Raises Unreadable."""
     reader, parser = _Reader(), expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.text
 
     def entity(name: str, *_: object) -> None:
-        raise BadJats(f"it declares the entity {name!r}: entities are not read")
+        raise Unreadable("bad_jats", f"it declares the entity {name!r}: entities are not read")
 
     parser.EntityDeclHandler = entity
     try:
         parser.Parse(xml.encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
-        raise BadJats(f"it is no XML: {error}") from error
+        raise Unreadable("bad_jats", f"it is no XML: {error}") from error
     if reader.root != "article":
-        raise BadJats(f"its root is {reader.root!r} instead of 'article'")
+        raise Unreadable("bad_jats", f"its root is {reader.root!r} instead of 'article'")
     lines = "".join(reader.pieces).split("\n")
     text = "\n".join(" ".join(line.split()) for line in lines)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -1,7 +1,7 @@
 """A paper as rules read it: sentences with numbers and sections, and tables apart from them."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from forge_inference.science.text.folding import folded
 from forge_inference.science.text.headings import Kind
 from forge_inference.science.text.sections import Section, sections
 from forge_inference.science.text.sentences import sentences
+from forge_inference.science.text.traced import Traced
 
 _LONGEST = 2000  # characters of a sentence that rules look at; what is longer is no prose
 _LONGEST_ROW = 600  # characters; a longer line with a tab in it is a paragraph
@@ -30,19 +31,21 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where something stands in the text as it was sent: `sent[start:end] == quote`."""
+    """Where something stands in the text as it was sent: `sent[start:end] == quote`. `page` of a PDF, from 1."""
 
     start: int
     end: int
     quote: str
     section: str
+    page: int | None = None
 
 
 class Paper:
     """A text, read once. Spans are of the clean copy until `quoted` brings them out."""
 
-    def __init__(self, sent: str) -> None:
+    def __init__(self, sent: str | Traced, page_starts: Sequence[int] = ()) -> None:
         self.document: Document = clean(sent)
+        self._page_starts = page_starts
         self.text = self.document.clean
         self.folded = folded(self.text)
         self.sections: list[Section] = sections(self.text)
@@ -88,7 +91,8 @@ class Paper:
     def quoted(self, span: Span) -> Quote:
         """A span of the clean copy as it was sent."""
         place = self.document.located(span)
-        return Quote(place.start, place.end, self.document.quote(place), self.kind_at(span.start))
+        page = bisect_right(self._page_starts, place.start) or None
+        return Quote(place.start, place.end, self.document.quote(place), self.kind_at(span.start), page)
 
 
 def _kinds(found: list[Section]) -> Iterator[Kind]:

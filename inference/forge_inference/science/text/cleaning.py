@@ -35,15 +35,15 @@ _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _HYPHENATED = re.compile(r"(?<![\w-])([A-Za-z]{2,40})-[ \t]*\n[ \t]*([a-z]{2,40})(?![\w-])")
 
 
-def clean(sent: str) -> Document:
+def clean(sent: str | Traced) -> Document:
     """The text as it is read. Cleaning what is clean changes nothing."""
-    traced, edits = Traced(sent), Counter[str]()
+    traced, edits = sent if isinstance(sent, Traced) else Traced(sent), Counter[str]()
     for _ in range(_PASSES):
         changes = Counter({step: count for step, count in _pass(traced) if count})
         if not changes:
             break
         edits += changes
-    return Document(sent, traced.text, dict(edits), traced.starts, traced.ends)
+    return Document(traced.first, traced.text, dict(edits), traced.starts, traced.ends)
 
 
 def _pass(traced: Traced) -> Iterator[tuple[str, int]]:

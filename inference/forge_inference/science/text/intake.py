@@ -6,12 +6,15 @@ LONGEST_TEXT = 400_000  # characters: about 150 pages
 _LONGEST_WORD = 3000
 _PROSE = 0.4  # of the characters must be letters
 _STARTS = (
-    (re.compile(r"%PDF-"), "a PDF file: send the text in it"),
+    (re.compile(r"%PDF-"), "a PDF file: send the text in it; a paper may be sent as PDF"),
     (re.compile(r"PK\x03\x04"), "an archive or an office document: send the text in it"),
     (re.compile(r"\{\\rtf"), "an RTF file: send the text in it"),
     (re.compile(r"(?i:<!doctype html|<html)\b"), "a web page: send the text in it"),
     (re.compile(r"<\?xml|<!DOCTYPE|<article\b"), "XML: send JATS as jats_xml"),
-    (re.compile(r"(?:%[^\n]{0,200}\n\s*){0,20}\\documentclass"), "LaTeX: send the text that is made of it"),
+    (
+        re.compile(r"(?:%[^\n]{0,200}\n\s*){0,20}\\documentclass"),
+        "LaTeX: send a paper as latex, or the text in it",
+    ),
 )
 _WORD = re.compile(rf"\S{{{_LONGEST_WORD}}}")
 _SEQUENCE = re.compile(r"[ACGTUNacgtun\s\d>]{3000}")

@@ -9,12 +9,15 @@ Edit = Callable[[re.Match[str]], str]
 
 
 class Traced:
-    """`text`, and for each of its characters the part of the first text that it was made of."""
+    """`text`, and for each of its characters the part of the `first` text that it was made of."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.starts = array("I", range(len(text)))
-        self.ends = array("I", range(1, len(text) + 1))
+    def __init__(
+        self, first: str, text: str | None = None, starts: "array[int] | None" = None, ends: "array[int] | None" = None
+    ) -> None:
+        self.first = first
+        self.text = first if text is None else text
+        self.starts = array("I", range(len(first))) if starts is None else starts
+        self.ends = array("I", range(1, len(first) + 1)) if ends is None else ends
 
     def sub(self, pattern: re.Pattern[str], edit: Edit) -> int:
         """As `re.sub`; tells how many matches changed.

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from forge_inference.science.papers.jats import BadJats, text_of
+from forge_inference.science.papers.jats import text_of
 from forge_inference.science.papers.paper import Paper
 from forge_inference.science.papers.results import results
+from forge_inference.science.papers.source import Unreadable
 from forge_inference.science.papers.statistics import recomputed
 
 _PAPER = """<?xml version="1.0"?>
@@ -54,7 +55,7 @@ def test_sections_tables_and_statistics_are_found_in_it_and_references_are_left_
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(xml: str, why: str) -> None:
-    with pytest.raises(BadJats, match=why):
+    with pytest.raises(Unreadable, match=why):
         text_of(xml)
 
 
