@@ -1,5 +1,6 @@
 """The answer about a paper: what rules found, what the model said, and how much of the text either has seen."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -34,7 +35,7 @@ from forge_inference.web.paper_schemas import (
     Stated,
     Summary,
 )
-from forge_inference.web.provenance import served
+from forge_inference.web.provenance import determinism, served
 from forge_inference.web.reading import Read
 
 RULES = "papers/1"  # changes when the same text may be judged differently
@@ -58,9 +59,9 @@ class Rules:
     limitations: list[Span]
 
 
-def rules(sent: str, analyses: frozenset[Analysis]) -> Rules:
+def rules(sent: str, body: Analyze) -> Rules:
     """Read the text, and everything that no model is needed for. Takes about a second for 40 pages."""
-    paper = Text(sent)
+    paper, analyses = Text(sent, body.offset_unit, strip_citations=body.strip_citations), body.analyses
     benchmarks = "benchmarks" in analyses
     return Rules(
         paper=paper,
@@ -80,7 +81,7 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
         id=f"paper-{uuid4().hex[:24]}",
         model=model,
         text=paper.document.sent if body.jats_xml is not None else None,
-        summary=_summary(paper, read) if "summary" in asked and body.use_model else None,
+        summary=_summary(paper, body, read) if "summary" in asked and body.use_model else None,
         key_findings=_findings(paper, read) if "key_findings" in asked and body.use_model else None,
         methodology=_methodology(body, found, read) if "methodology" in asked else None,
         benchmarks=_benchmarks(found) if "benchmarks" in asked else None,
@@ -90,13 +91,16 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
         coverage=_coverage(body, paper, read),
         dropped=_dropped(read),
         preprocessing=dict(paper.document.edits),
+        offset_unit=body.offset_unit,
+        prompts=read.prompts if body.include_prompt else None,
         notice=_NOTICE,
         provenance={
             **served(engine),
             "rules": RULES,
             "prompt_templates_sha256": prompts.TEMPLATES,
-            "prompts_sha256": read.prompts,
+            "prompts_sha256": [hashlib.sha256(prompt.encode()).hexdigest() for prompt in read.prompts],
             "sampling": body.model_dump(include={"temperature", "top_p", "seed", "max_new_tokens", "use_adapter"}),
+            **determinism(body.temperature, body.seed, written=read.calls > 0),
         },
         usage={
             "prompt_tokens": read.prompt_tokens,
@@ -126,9 +130,10 @@ def _stated(paper: Text, statements: Iterable[Statement], authors: list[Span] | 
     ]
 
 
-def _summary(paper: Text, read: Read) -> Summary:
+def _summary(paper: Text, body: Analyze, read: Read) -> Summary:
     sentences = _stated(paper, read.summary)
-    return Summary(text=" ".join(each.statement for each in sentences), sentences=sentences, made_from=read.summarised)
+    text = " ".join(each.statement for each in sentences)
+    return Summary(text=text, sentences=sentences, made_from=read.summarised, style=body.style)
 
 
 def _findings(paper: Text, read: Read) -> Findings:

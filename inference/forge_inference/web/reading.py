@@ -1,7 +1,6 @@
 """A model reads a paper in parts that fit, and what it finds is put together. Every prompt is counted before."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -44,7 +43,7 @@ class Read:
     lines: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    prompts: list[str] = field(default_factory=list)  # their digests
+    prompts: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> int:
@@ -65,8 +64,11 @@ class Progress:
 class Reader:
     """Asks one engine about one paper. `template` has everything of a request but its prompt."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, paper: Paper, template: Request) -> None:
+    def __init__(
+        self, engine: Engine, metrics: Metrics, paper: Paper, template: Request, style: prompts.Style = "abstract"
+    ) -> None:
         self._engine, self._metrics, self._paper, self._template = engine, metrics, paper, template
+        self._style = style
         self.found = Read()
 
     async def plan(self, sentences: Sequence[Sentence], most_calls: int, extra: int) -> list[Part]:
@@ -164,7 +166,7 @@ class Reader:
             self._sort(answers.summary(self._paper, text, shown, cut_off=cut_off), self.found.summary)
 
     async def _ask(self, prompt: str) -> list[Chunk]:
-        self.found.prompts.append(hashlib.sha256(prompt.encode()).hexdigest())
+        self.found.prompts.append(prompt)
         async with aclosing(self._metrics.timed(self._engine.generate(self._request(prompt)))) as stream:
             return [chunk async for chunk in stream]
 
@@ -172,7 +174,7 @@ class Reader:
         return prompts.to_state(self._lines(sentences))
 
     def _summarised(self, sentences: Sequence[Sentence]) -> str:
-        return prompts.to_summarise(self._lines(sentences), _SUMMARY)
+        return prompts.to_summarise(self._lines(sentences), _SUMMARY, self._style)
 
     def _lines(self, sentences: Sequence[Sentence]) -> list[str]:
         return [prompts.line(sentence.number, sentence.span.of(self._paper.text)) for sentence in sentences]

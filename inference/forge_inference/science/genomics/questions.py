@@ -9,9 +9,10 @@ from typing import Literal
 from forge_inference.science.genomics.context import Sentence
 
 QueryType = Literal["gene_function", "pathway_analysis", "disease_association", "drug_discovery"]
-AnswerForm = Literal["text", "yes_no_maybe", "choice"]
+AnswerForm = Literal["text", "list", "yes_no_maybe", "choice"]
 ABSTAIN = "INSUFFICIENT EVIDENCE"
 OPTIONS = ("yes", "no", "maybe")
+_LIST = "Answer with a list and nothing else: one item a line, each begins with a dash. If there is none, write NONE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Question:
     @property
     def options(self) -> tuple[str, ...]:
         """What a closed question may be answered with; none of an open one."""
-        return {"text": (), "yes_no_maybe": OPTIONS, "choice": self.choices}[self.form]
+        return {"text": (), "list": (), "yes_no_maybe": OPTIONS, "choice": self.choices}[self.form]
 
 
 def prompt(question: Question, context: Sequence[Sentence]) -> str:
@@ -101,9 +102,10 @@ def prompt(question: Question, context: Sequence[Sentence]) -> str:
 def _form(question: Question, kind: Kind, has_context: bool) -> str:
     if question.options:
         return f"Answer with one of: {', '.join(question.options)}. Write nothing else.\nAnswer:"
-    asked = [f"Answer under these headings: {', '.join(kind.sections.values())}."]
+    is_list = question.form == "list"
+    asked = [_LIST if is_list else f"Answer under these headings: {', '.join(kind.sections.values())}."]
     if has_context:
-        asked.append("After each claim, name the sentence that supports it, like [S1].")
+        asked.append(f"After each {'item' if is_list else 'claim'}, name the sentence that supports it, like [S1].")
     if question.require_context:
         asked.append(f"Use the context alone. If it does not hold the answer, write {ABSTAIN}.")
     return " ".join(asked)
@@ -113,4 +115,4 @@ def template_digest() -> str:
     """Of everything that is said around a question, so that an answer tells which wording it was given."""
     kinds = {name: [kind.task, kind.sections, kind.care] for name, kind in KINDS.items()}
     frame = prompt(Question("", "gene_function", "", "", "text", (), True), [])
-    return f"sha256:{hashlib.sha256(json.dumps([kinds, frame, OPTIONS]).encode()).hexdigest()}"
+    return f"sha256:{hashlib.sha256(json.dumps([kinds, frame, OPTIONS, _LIST]).encode()).hexdigest()}"

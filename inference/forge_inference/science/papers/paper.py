@@ -9,6 +9,7 @@ from forge_inference.science.text.cleaning import clean
 from forge_inference.science.text.document import Document, Span
 from forge_inference.science.text.folding import folded
 from forge_inference.science.text.headings import Kind
+from forge_inference.science.text.offsets import Offsets, OffsetUnit
 from forge_inference.science.text.sections import Section, sections
 from forge_inference.science.text.sentences import sentences
 
@@ -30,7 +31,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where something stands in the text as it was sent: `sent[start:end] == quote`."""
+    """Where something stands in the text as it was sent: `sent[start:end] == quote`, in the unit that was asked for."""
 
     start: int
     end: int
@@ -41,8 +42,9 @@ class Quote:
 class Paper:
     """A text, read once. Spans are of the clean copy until `quoted` brings them out."""
 
-    def __init__(self, sent: str) -> None:
-        self.document: Document = clean(sent)
+    def __init__(self, sent: str, unit: OffsetUnit = "codepoint", *, strip_citations: bool = False) -> None:
+        self.document: Document = clean(sent, strip_citations=strip_citations)
+        self._offsets = Offsets(sent, unit)
         self.text = self.document.clean
         self.folded = folded(self.text)
         self.sections: list[Section] = sections(self.text)
@@ -87,8 +89,12 @@ class Paper:
 
     def quoted(self, span: Span) -> Quote:
         """A span of the clean copy as it was sent."""
-        place = self.document.located(span)
-        return Quote(place.start, place.end, self.document.quote(place), self.kind_at(span.start))
+        place = self.placed(span)
+        return Quote(place.start, place.end, self.document.said(span), self.kind_at(span.start))
+
+    def placed(self, span: Span) -> Span:
+        """Where a span of the clean copy lies in the text as it was sent, in the unit that was asked for."""
+        return self._offsets.of(self.document.located(span))
 
 
 def _kinds(found: list[Section]) -> Iterator[Kind]:
