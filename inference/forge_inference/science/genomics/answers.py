@@ -12,8 +12,9 @@ from forge_inference.science.genomics.support import Support, support
 from forge_inference.science.text.document import Span
 from forge_inference.science.text.sentences import sentences
 
-_MARKER = re.compile(r"\[\s*S\d{1,6}(?:\s*(?:[,;]|[-–]|and)\s*S?\d{1,6}){0,19}\s*\]")
-_BEHIND = re.compile(rf"(?:{_MARKER.pattern}[\s.]*)+")
+# "S1:" before a line is how small models repeat what they were shown.
+_MARKER = re.compile(r"\[\s*S\d{1,6}(?:\s*(?:[,;]|[-–]|and)\s*S?\d{1,6}){0,19}\s*\]|^S\d{1,6}:(?=\s)", re.MULTILINE)
+_BEHIND = re.compile(rf"(?:(?:{_MARKER.pattern})[\s.]*)+")
 _ITEM = re.compile(r"(\d{1,6})(?:\s*[-–]\s*S?(\d{1,6}))?")
 _BULLET = r"^[ \t]*(?:#{1,6}[ \t]*|[-*•][ \t]*|\d[.)][ \t]*)?\**"
 _SHORTEST = 3  # words of a claim
