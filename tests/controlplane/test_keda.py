@@ -67,7 +67,7 @@ def test_its_definition_takes_what_we_write_and_keeps_it(
         assert lab.child(HPA) is None, "KEDA makes one of its own"
         audit.mark()
         lab.kube.patch("ScaledObject", "hbb", lab.namespace, {"spec": {"maxReplicaCount": 50}})
-        lab.eventually(lambda: (lab.child("ScaledObject") or {})["spec"]["maxReplicaCount"] == 5, "the repair", limit=10)
+        lab.eventually(lambda: (lab.child("ScaledObject") or {})["spec"]["maxReplicaCount"] == 5, "the repair")
         lab.create("other")
         lab.settled("other")
         written = [w for w in audit.writes(chosen.user, lab.namespace) if w.name == "hbb"]

@@ -40,6 +40,9 @@ class Metrics:
             ("task", "outcome"),
             registry=self.registry,
         )
+        self._abstentions = Counter(
+            "forge_abstentions_total", "Questions not answered.", ("query_type", "reason"), registry=self.registry
+        )
         self._times = {
             kind: Histogram(f"forge_{kind}_seconds", text, buckets=buckets, registry=self.registry)
             for kind, text, buckets in (
@@ -117,6 +120,10 @@ class Metrics:
     def read(self, task: str, outcome: str, times: int = 1) -> None:
         """What became of a scientific task, or of a part of it."""
         self._readings.labels(task, outcome).inc(times)
+
+    def abstained(self, query_type: str, reason: str) -> None:
+        """A question was not answered."""
+        self._abstentions.labels(query_type, reason).inc()
 
     def uptime(self) -> float:
         """Seconds since the process started."""

@@ -13,6 +13,8 @@ from fastapi.responses import Response
 from forge_inference.engine import contract
 from forge_inference.engine.contract import Chunk, Engine, Sampling
 from forge_inference.engine.errors import EngineError
+from forge_inference.science.text.cleaning import clean
+from forge_inference.science.text.document import Document
 from forge_inference.telemetry.metrics import Metrics
 from forge_inference.web import errors
 from forge_inference.web.models import Models
@@ -33,10 +35,14 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
         would be without, then `[DONE]`.
         """
         start, name = time.monotonic(), body.model or models.name
+        adapter = models.adapter(body.model)
         texts = [body.text] if isinstance(body.text, str) else body.text
-        requests = [_request(body, text, models.adapter(body.model)) for text in texts]
+        read = await asyncio.to_thread(_read, body, texts) if body.preprocess == "scientific" else []
+        requests = [_request(body, text, adapter) for text in ([each.clean for each in read] or texts)]
 
         def answer(results: list[Result]) -> Answer:
+            for result, document in zip(results, read, strict=False):  # nothing was read unless it was asked for
+                result.preprocessing = dict(document.edits)
             return Answer(
                 id=f"gen-{uuid4().hex[:24]}",
                 model=name,
@@ -61,6 +67,11 @@ def router(engine: Engine, metrics: Metrics, models: Models) -> APIRouter:
         return results if isinstance(results, Response) else answer(results)  # type: ignore[return-value]
 
     return routes
+
+
+def _read(body: Generate, texts: list[str]) -> list[Document]:
+    """The prompts as scientific text is read."""
+    return [clean(text, strip_citations=body.strip_citations) for text in texts]
 
 
 def _request(body: Generate, text: str, adapter: str | None) -> contract.Request:

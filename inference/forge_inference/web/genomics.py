@@ -49,10 +49,11 @@ def router(
 
         Citations are exact spans of the given texts. Told apart are: what supports a claim, what the model named and
         nobody gave, how the confidence was come by. With `stream`: events of the type `answer.delta`, then one of the
-        type `result`, then `[DONE]`. `{"requests": [...]}` asks several, each with an answer or an error of its own.
+        type `result`, then `[DONE]`. `{"requests": [...]}`, or a list, asks several: each has an answer or an error.
         """
-        if isinstance(body, Queries):
-            work = asyncio.gather(*(_one_of(asking, index, each) for index, each in enumerate(body.requests)))
+        if not isinstance(body, Query):
+            several = body.requests if isinstance(body, Queries) else body
+            work = asyncio.gather(*(_one_of(asking, index, each) for index, each in enumerate(several)))
             answer = await unless_left(request, _all(work))
         elif body.stream:
             return await sent(request, asking(body).events(), RESEARCH_ONLY)
@@ -135,9 +136,7 @@ class _Asking:
         context = await asyncio.to_thread(_read, body)
         reason = await asyncio.to_thread(_gate, context, body, self._finder)
         ranked = await asyncio.to_thread(contexts.ranked, context, body.query)
-        room = (
-            body.new_tokens if body.answer_form == "text" else max(16, *(len(each) for each in self._question.options))
-        )
+        room = body.new_tokens if body.is_written else max(16, *(len(each) for each in self._question.options))
         asked = await fitted(
             self._engine, lambda shown: prompt(self._question, shown), ranked, self._adapter, min(room, self._longest)
         )
@@ -184,12 +183,15 @@ class _Asking:
         sampling = Sampling(temperature=body.temperature, top_p=body.top_p, seed=seed)
         tokens = min(body.new_tokens, self._longest)
         stop = () if self._engine.tokenizer_info().get("chat_template") else _STOP
-        return contract.Request(asked.text, tokens, sampling, stop=stop, adapter=self._adapter)
+        return contract.Request(asked.text, tokens, sampling, stop=(*body.stops, *stop), adapter=self._adapter)
 
     async def _reported(self, written: Written) -> dict[str, Any]:
         asked = Asked(self._body, self._question, self._model, self._answering, self._start)
         found = await asyncio.to_thread(report, self._engine, asked, written, self._finder, self._profiles)
         self._metrics.read("genomics", "abstained" if found["abstained"] else "answered")
+        if found["abstained"]:
+            self._metrics.abstained(found["query_type"], found["abstain_reason"])
+        self._metrics.read("genomics", "list_unparsed", bool(found["parsed"] and found["parsed"]["status"] == "failed"))
         self._metrics.read("genomics", "citation_dropped", len(found["dropped_citations"]))
         self._metrics.read("genomics", "identifier_unverified", len(found["unverified_identifiers"]))
         self._metrics.read("genomics", "context_truncated", sum(each["truncated"] for each in found["context_usage"]))
@@ -201,7 +203,8 @@ def _read(body: Query) -> contexts.Context:
     for document in body.documents:
         if why := refused(document.text):
             raise InvalidRequest(f"context {document.id}: {why}")
-    return contexts.read([(document.id, document.text) for document in body.documents])
+    texts = [(document.id, document.text) for document in body.documents]
+    return contexts.read(texts, strip_citations=body.strip_citations)
 
 
 def _gate(context: contexts.Context, body: Query, finder: Finder) -> str | None:

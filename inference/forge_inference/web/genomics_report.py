@@ -1,28 +1,27 @@
 """The answer to a genomics question with all that is told of it: citations, concepts, confidence, provenance."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from forge_inference import __version__
 from forge_inference.engine.contract import Chunk, Engine
 from forge_inference.science.concepts.finding import Finder
-from forge_inference.science.concepts.kinds import Mention
 from forge_inference.science.concepts.lexicon import provenance as lexicons
 from forge_inference.science.genomics import answers, gathering, scope
 from forge_inference.science.genomics.answers import Cited
 from forge_inference.science.genomics.confidence import Agreement
 from forge_inference.science.genomics.context import Context
+from forge_inference.science.genomics.lists import Items, items
 from forge_inference.science.genomics.profiles import Profile
 from forge_inference.science.genomics.questions import Question
 from forge_inference.science.text.cleaning import clean
 from forge_inference.web.asking import Fitted, Option
 from forge_inference.web.genomics_confidence import confidence, evidence
 from forge_inference.web.genomics_schemas import Query
-from forge_inference.web.provenance import effect
+from forge_inference.web.genomics_told import Told
+from forge_inference.web.provenance import determinism, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,9 @@ def report(
     """In the shape of GenomicsAnswer. Pure but for the clock; long texts take a while."""
     body, text, context = asked.body, written.text, written.context
     is_prose = bool(written.chunks)
-    said = answers.cited(text, context, written.prompt.shown, finder) if is_prose else Cited((), (), ())
+    found = items(text) if is_prose and body.answer_form == "list" else Items()
+    claims = found.spans if found.form else None
+    said = answers.cited(text, context, written.prompt.shown, finder, claims) if is_prose else Cited((), (), ())
     reason = written.reason or _declined(body, text, said, is_prose)
     if reason:
         said = Cited(said.claims, (), said.dropped)
@@ -72,10 +73,12 @@ def report(
     texts = {
         "query": clean(body.query),
         **{f"context:{name}": document for name, document in zip(context.names, context.documents, strict=True)},
-        "answer": clean(text if is_prose else ""),
+        "answer": clean(text if is_prose and reason != "model_declined" else ""),
     }
+    told = Told.of({name: document.sent for name, document in texts.items()}, body.offset_unit)
     named = gathering.gathered(texts, finder, body.organism.ncbi_taxon_id)
     types = body.concepts.types if body.concepts.enabled else []
+    sources = [name for name in texts if name.partition(":")[0] in body.concepts.sources]
     finish = written.chunks[-1].finish if written.chunks else None
     provenance = _provenance(engine, asked, written, finder)
     sure = confidence(
@@ -99,19 +102,25 @@ def report(
         "withheld_answer": text if reason == "unsupported" else None,
         "finish_reason": "abstain" if reason else finish or "stop",
         "truncated": finish == "length",
-        "sections": answers.sections(text, body.query_type) if is_prose and not reason else {},
+        "sections": answers.sections(text, body.query_type) if body.answer_form == "text" and not reason else {},
+        "items": told.items(text, found, said, finish == "length") if not reason else None,
+        "parsed": _parsed(found) if is_prose and body.answer_form == "list" else None,
         "options": [_option(each) for each in written.options] or None,
-        "citations": [_citation(number, each, context, body) for number, each in enumerate(said.citations, 1)],
-        "dropped_citations": [{"raw": each.raw, "reason": each.reason} for each in said.dropped],
-        "concepts": [_concept(each) for each in named if each.mention.type in types],
-        "unverified_identifiers": [
-            {"text": each.mention.text, "start": place.span.start, "end": place.span.end,
-             "why": "the answer names it; neither the question nor the context does"}
-            for each in gathering.unverified(named, texts)
-            for place in each.places
+        "citations": [
+            told.citation(number, each, context, body.documents[each.sentence.document])
+            for number, each in enumerate(said.citations, 1)
         ],
+        "dropped_citations": [{"raw": each.raw, "reason": each.reason} for each in said.dropped],
+        "unsupported_claims": told.unsupported(text, said) if reason in (None, "unsupported") else [],
+        "offset_unit": body.offset_unit,
+        "concepts": [
+            told.concept(each, sources)
+            for each in named
+            if each.mention.type in types and any(place.text in sources for place in each.places)
+        ],
+        "unverified_identifiers": told.made_up(gathering.unverified(named, texts)),
         "confidence": {**sure, "evidence": evidence(said, written.chunks, bool(context.sentences))},
-        "context_usage": _usage(context, written.prompt),
+        "context_usage": told.usage(context, written.prompt),
         "preprocessing": {name: dict(document.edits) for name, document in texts.items() if document.edits},
         "scope_flags": scope.flags(body.query),
         "notice": scope.NOTICE,
@@ -133,9 +142,21 @@ def _ms(seconds: float) -> float:
 def _declined(body: Query, text: str, said: Cited, is_prose: bool) -> str | None:
     if not is_prose:
         return None
-    if answers.declines(text) or not text:
+    says_none = body.answer_form == "list" and body.require_context and not said.claims
+    if answers.declines(text) or not text or says_none:
         return "model_declined"
     return "unsupported" if body.require_context and not said.supported else None
+
+
+def _parsed(found: Items) -> dict[str, Any]:
+    """How a list was written. What is in none of its items is in `answer` still."""
+    return {
+        "status": "parsed" if found.form else "failed",
+        "form": found.form,
+        "repeated": found.repeated,
+        "lines_outside": found.outside,
+        "why": found.why,
+    }
 
 
 def _option(option: Option) -> dict[str, Any]:
@@ -147,95 +168,11 @@ def _option(option: Option) -> dict[str, Any]:
     }
 
 
-def _citation(number: int, citation: answers.Citation, context: Context, body: Query) -> dict[str, Any]:
-    document = context.documents[citation.sentence.document]
-    span = document.located(citation.sentence.span)
-    given = body.documents[citation.sentence.document]
-    return {
-        "number": number,
-        "marker": citation.marker,
-        "context_id": given.id,
-        "start": span.start,
-        "end": span.end,
-        "offset_unit": "codepoint",
-        "cited_text": document.quote(span),
-        "source": given.source,
-        "answer_start": citation.claim.start,
-        "answer_end": citation.claim.end,
-        "attribution": citation.attribution,
-        "support": citation.support.relation,
-        "support_score": round(citation.support.score, 3),
-    }
-
-
-def _concept(concept: gathering.Concept) -> dict[str, Any]:
-    mention = concept.mention
-    return {
-        "text": mention.text,
-        "type": mention.type,
-        "status": mention.status,
-        "method": mention.method,
-        "normalized": _identifier(mention),
-        "candidates": [{"id": each.id, "name": each.name, "source": each.source} for each in mention.candidates],
-        "variant": _variant(mention),
-        "notes": list(mention.notes),
-        "mentions": [{"in": place.text, "start": place.span.start, "end": place.span.end} for place in concept.places],
-        "in_context": concept.in_context,
-    }
-
-
-def _identifier(mention: Mention) -> dict[str, str] | None:
-    found = mention.identifier
-    return {"id": found.id, "name": found.name, "source": found.source} if found else None
-
-
-def _variant(mention: Mention) -> dict[str, Any] | None:
-    found = mention.variant
-    if found is None:
-        return None
-    return {
-        "kind": found.kind,
-        "level": found.level,
-        "canonical": found.canonical,
-        "reference": found.reference,
-        "gene": found.gene,
-        "gene_inferred": found.gene_inferred,
-        "assembly": found.assembly,
-        "legacy": found.legacy,
-        "validation": "syntax",
-    }
-
-
-def _usage(context: Context, prompt: Fitted) -> list[dict[str, Any]]:
-    """Of each document how many sentences the model was shown, and which not, by their places."""
-    shown = {sentence.number for sentence in prompt.shown}
-    used = Counter(sentence.document for sentence in prompt.shown)
-    every = Counter(sentence.document for sentence in context.sentences)
-    left: dict[int, list[list[int]]] = {}
-    for sentence in context.sentences:
-        if sentence.number not in shown:
-            span = context.documents[sentence.document].located(sentence.span)
-            left.setdefault(sentence.document, []).append([span.start, span.end])
-    return [
-        {
-            "id": name,
-            "sentences": every[place],
-            "used_sentences": used[place],
-            "truncated": used[place] < every[place],
-            "left_out": left.get(place, [])[:200],
-        }
-        for place, name in enumerate(context.names)
-    ]
-
-
 def _provenance(engine: Engine, asked: Asked, written: Written, finder: Finder) -> dict[str, Any]:
-    loaded, body = engine.loaded(), asked.body
+    body = asked.body
     return {
-        "server": __version__,
-        "checkpoint": loaded.checkpoint.digest if loaded else None,
-        "base_model": loaded.checkpoint.base_model if loaded else None,
+        **served(engine),
         **asked.answering,
-        "adapter_effect": effect(loaded) if loaded else None,
         "use_adapter": body.use_adapter,
         "prompt": {
             **asked.answering["prompt"],
@@ -245,5 +182,6 @@ def _provenance(engine: Engine, asked: Asked, written: Written, finder: Finder) 
         "lexicon": lexicons(finder.tables),
         "organism_assumed": body.organism.ncbi_taxon_id,
         "genome_assembly": body.genome_assembly,
-        "sampling": {"temperature": body.temperature, "top_p": body.top_p, "seed": body.seed},
+        "sampling": {"temperature": body.temperature, "top_p": body.top_p, "seed": body.seed, "stop": body.stops},
+        **determinism(body.temperature, body.seed, written=bool(written.chunks)),
     }

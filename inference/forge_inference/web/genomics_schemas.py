@@ -15,13 +15,18 @@ from pydantic import (
 
 from forge_inference.science.concepts.kinds import TYPES, Type
 from forge_inference.science.genomics.questions import AnswerForm, QueryType
+from forge_inference.science.text.offsets import OffsetUnit
+from forge_inference.web.schemas import Stop
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Choice = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Source = Annotated[str, StringConstraints(max_length=512)]
+NamedIn = Literal["query", "context", "answer"]
+NAMED_IN: tuple[NamedIn, ...] = ("query", "context", "answer")
 Method = Literal["auto", "none", "choice_softmax", "answer_frequency", "sequence_logprob"]
 FEWEST_SAMPLES = 3  # two agree or do not: nothing lies between
 ANSWER_TOKENS = 512
+Several = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=32)]
 _EXAMPLE: dict[str, Any] = {
     "query": "What does the F508del variant do to CFTR?",
     "query_type": "gene_function",
@@ -70,6 +75,7 @@ class ConfidenceWanted(_Body):
 class ConceptsWanted(_Body):
     enabled: bool = True
     types: list[Type] = Field(default_factory=lambda: list(TYPES), max_length=len(TYPES))
+    sources: list[NamedIn] = Field(default_factory=lambda: list(NAMED_IN), max_length=3)
 
 
 def _fits(wanted: ConfidenceWanted, closed: bool, temperature: float) -> None:
@@ -100,7 +106,9 @@ class Query(_Body):
     ) = Field(default_factory=list, description="a text, or up to 64 with ids")
     organism: Organism = Field(default_factory=lambda: Organism.model_validate({}))
     genome_assembly: Literal["GRCh37", "GRCh38", "T2T-CHM13v2.0", "unspecified"] = "unspecified"
-    answer_form: AnswerForm = Field("text", description="yes_no_maybe and choice are scored, not written")
+    answer_form: AnswerForm = Field(
+        "text", description="list: `items` has what was written, one by one; yes_no_maybe and choice are scored instead"
+    )
     choices: Annotated[list[Choice], Field(min_length=2, max_length=26)] | None = None
     require_context: bool = Field(False, description="abstain where the context does not hold the answer")
     max_new_tokens: int | None = Field(None, ge=1, le=65_536, description=f"default {ANSWER_TOKENS}")
@@ -108,9 +116,12 @@ class Query(_Body):
     temperature: float = Field(0.0, ge=0, le=5)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(default_factory=list)
     use_adapter: bool = Field(True, description="false: the base model alone")
     confidence: ConfidenceWanted = Field(default_factory=lambda: ConfidenceWanted.model_validate({}))
     concepts: ConceptsWanted = Field(default_factory=lambda: ConceptsWanted.model_validate({}))
+    strip_citations: bool = Field(False, description="read the context without [1,2], (Smith, 2019) and the like")
+    offset_unit: OffsetUnit = Field("codepoint", description="of all places in the answer; utf16: as JavaScript counts")
     include_prompt: bool = Field(False, description="tell what the model was asked, word by word")
     stream: bool = Field(False, description="server-sent events: the answer as it is written, then the whole result")
 
@@ -127,7 +138,7 @@ class Query(_Body):
             raise ValueError("choices: give them with answer_form choice, and only then")
         if self.choices and len({choice.strip().lower() for choice in self.choices}) < len(self.choices):
             raise ValueError("choices: two of them are the same")
-        _fits(self.confidence, self.answer_form in ("yes_no_maybe", "choice"), self.temperature)
+        _fits(self.confidence, not self.is_written, self.temperature)
         if self.max_new_tokens is not None and self.max_length is not None:
             raise ValueError("max_new_tokens and max_length mean the same: give one")
         if 0 < self.temperature < 1e-3:
@@ -135,6 +146,11 @@ class Query(_Body):
         if not isinstance(self.context, str) and len({each.id for each in self.context}) < len(self.context):
             raise ValueError("context: two documents have the same id")
         return self
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the model writes an answer; else it compares given ones."""
+        return self.answer_form in ("text", "list")
 
     @property
     def documents(self) -> list[ContextDocument]:
@@ -147,25 +163,34 @@ class Query(_Body):
     def new_tokens(self) -> int:
         return self.max_new_tokens or self.max_length or ANSWER_TOKENS
 
+    @property
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else self.stop
+
 
 class Queries(_Body):
     """Up to 32 questions that are answered in order; what is wrong with one is no fault of the others."""
 
-    requests: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=32)] = Field(description="each a Query")
+    requests: Several = Field(description="each a Query")
 
 
 def _which(body: object) -> str:
+    if isinstance(body, list):
+        return "list-of-questions"
     return "several-questions" if isinstance(body, Queries | dict) and "requests" in dict(body) else "one-question"
 
 
 # By a name of ours, so that what is wrong with a question is said of its own fields alone.
 Asked = Annotated[
-    Annotated[Query, Tag("one-question")] | Annotated[Queries, Tag("several-questions")], Discriminator(_which)
+    Annotated[Query, Tag("one-question")]
+    | Annotated[Queries, Tag("several-questions")]
+    | Annotated[Several, Tag("list-of-questions")],
+    Discriminator(_which),
 ]
 
 
 class GenomicsAnswer(BaseModel):
-    """An answer, what supports it, and where it comes from. Offsets are code points of the texts as they were sent."""
+    """An answer, what supports it, and where it comes from. Places are of the texts as sent, in `offset_unit`."""
 
     id: str
     object: Literal["genomics.answer"] = "genomics.answer"
@@ -179,9 +204,13 @@ class GenomicsAnswer(BaseModel):
     finish_reason: str | None
     truncated: bool
     sections: dict[str, str] = Field(description="those that the model wrote")
+    items: list[dict[str, Any]] | None = Field(None, description="of answer_form list; null where it wrote no list")
+    parsed: dict[str, Any] | None = Field(None, description="of answer_form list: how the model wrote it, or why not")
     options: list[dict[str, Any]] | None = Field(None, description="of closed questions, likeliest first")
     citations: list[dict[str, Any]]
     dropped_citations: list[dict[str, str]]
+    unsupported_claims: list[dict[str, Any]] = Field(description="of the answer, that no sentence supports")
+    offset_unit: OffsetUnit
     concepts: list[dict[str, Any]]
     unverified_identifiers: list[dict[str, Any]]
     confidence: dict[str, Any]

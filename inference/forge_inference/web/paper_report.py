@@ -37,7 +37,7 @@ from forge_inference.web.paper_schemas import (
     Stated,
     Summary,
 )
-from forge_inference.web.provenance import served
+from forge_inference.web.provenance import determinism, served
 from forge_inference.web.reading import Read
 
 RULES = "papers/1"  # changes when the same text may be judged differently
@@ -62,9 +62,10 @@ class Rules:
     limitations: list[Span]
 
 
-def rules(source: Source, analyses: frozenset[Analysis]) -> Rules:
+def rules(source: Source, body: Analyze) -> Rules:
     """Read the text, and everything that no model is needed for. Takes about a second for 40 pages."""
-    paper = Text(source.text, source.page_starts)
+    analyses = body.analyses
+    paper = Text(source.text, source.page_starts, body.offset_unit, strip_citations=body.strip_citations)
     benchmarks = "benchmarks" in analyses
     return Rules(
         source=source,
@@ -86,7 +87,7 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
         model=model,
         source=_sourced(paper, found.source),
         text=paper.document.sent if found.source.kind in {"jats_xml", "pdf"} else None,
-        summary=_summary(paper, read) if "summary" in asked and body.use_model else None,
+        summary=_summary(paper, body, read) if "summary" in asked and body.use_model else None,
         key_findings=_findings(paper, read) if "key_findings" in asked and body.use_model else None,
         methodology=_methodology(body, found, read) if "methodology" in asked else None,
         benchmarks=_benchmarks(found) if "benchmarks" in asked else None,
@@ -96,6 +97,8 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
         coverage=_coverage(body, paper, read),
         dropped=_dropped(read),
         preprocessing=dict(paper.document.edits),
+        offset_unit=body.offset_unit,
+        prompts=read.prompts if body.include_prompt else None,
         notice=_NOTICE,
         provenance={
             **served(engine),
@@ -103,8 +106,8 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
             "prompt_templates_sha256": prompts.TEMPLATES,
             "prompts_sha256": [hashlib.sha256(prompt.encode()).hexdigest() for prompt in read.prompts],
             "sampling": body.model_dump(include={"temperature", "top_p", "seed", "max_new_tokens", "use_adapter"}),
+            **determinism(body.temperature, body.seed, written=read.calls > 0),
         },
-        prompts=read.prompts if body.include_prompts else None,
         usage={
             "prompt_tokens": read.prompt_tokens,
             "completion_tokens": read.completion_tokens,
@@ -115,11 +118,7 @@ def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) 
 
 
 def _sourced(paper: Text, source: Source) -> Sourced:
-    ends = (*source.page_starts[1:], len(paper.document.sent))
-    pages = [
-        {"number": number, "start": start, "end": end}
-        for number, (start, end) in enumerate(zip(source.page_starts, ends, strict=False), 1)
-    ]
+    pages = [{"number": number, **place._asdict()} for number, place in enumerate(paper.pages, 1)]
     return Sourced(
         kind=source.kind,
         quality="pdf_text_layer" if source.kind == "pdf" else None,
@@ -147,9 +146,10 @@ def _stated(paper: Text, statements: Iterable[Statement], authors: list[Span] | 
     ]
 
 
-def _summary(paper: Text, read: Read) -> Summary:
+def _summary(paper: Text, body: Analyze, read: Read) -> Summary:
     sentences = _stated(paper, read.summary)
-    return Summary(text=" ".join(each.statement for each in sentences), sentences=sentences, made_from=read.summarised)
+    text = " ".join(each.statement for each in sentences)
+    return Summary(text=text, sentences=sentences, made_from=read.summarised, style=body.style)
 
 
 def _findings(paper: Text, read: Read) -> Findings:

@@ -15,8 +15,10 @@ from pydantic import (
 )
 
 from forge_inference.science.papers.parts import ANALYSES, Analysis
+from forge_inference.science.papers.prompts import Style
 from forge_inference.science.papers.source import Kind
 from forge_inference.science.text.intake import LONGEST_TEXT
+from forge_inference.science.text.offsets import OffsetUnit
 
 _EXAMPLE = "A title\n\nMethods\n\nMale mice (n = 30) …\n\nResults\n\nWeight fell, t(28) = 2.20, p = .036."
 
@@ -81,7 +83,10 @@ class Analyze(BaseModel):
     temperature: float = Field(0.0, ge=0, le=5)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=0, le=2**63 - 1)
-    include_prompts: bool = Field(False, description="tell every prompt that the model was shown, word for word")
+    style: Style = Field("abstract", description="of the summary")
+    strip_citations: bool = Field(False, description="read the paper without [1,2], (Smith, 2019) and the like")
+    offset_unit: OffsetUnit = Field("codepoint", description="of all places in the answer; utf16: as JavaScript counts")
+    include_prompt: bool = Field(False, description="tell what the model was asked, word by word")
     stream: bool = Field(False, description="server-sent events: progress, then the result")
 
     @model_validator(mode="after")
@@ -104,7 +109,7 @@ class Analyze(BaseModel):
 
 
 class Quoted(BaseModel):
-    """A piece of the text: `text[start:end] == quote`, counted in code points."""
+    """A piece of the text: `text[start:end] == quote`, counted in `offset_unit`."""
 
     start: int
     end: int
@@ -128,6 +133,7 @@ class Summary(BaseModel):
     text: str
     sentences: list[Stated]
     made_from: Literal["evidence", "first_sentences"] | None
+    style: Style
     method: Literal["model"] = "model"
 
 
@@ -222,10 +228,10 @@ class Paper(BaseModel):
     coverage: Coverage
     dropped: Dropped
     preprocessing: dict[str, int] = Field(description="how often each step of cleaning changed what is read")
-    offset_unit: Literal["codepoint"] = "codepoint"
+    offset_unit: OffsetUnit
+    prompts: list[str] | None = Field(description="with include_prompt: in the order in which they were asked")
     notice: dict[str, str]
     provenance: dict[str, Any]
-    prompts: list[str] | None = Field(description="with include_prompts: those whose digests provenance has")
     usage: dict[str, int]
     timing_ms: float
 

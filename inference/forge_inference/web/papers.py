@@ -96,10 +96,10 @@ async def _steps(
     start, name, adapter = time.monotonic(), body.model or models.name, models.adapter(body.model)
     source = await intake.read(body)
     # In a thread, so that short requests are answered meanwhile.
-    by_rule: Rules = await asyncio.to_thread(rules, source, body.analyses)
+    by_rule: Rules = await asyncio.to_thread(rules, source, body)
     read = Read()
     if body.use_model and (sentences := shown(by_rule.paper, body.analyses)):
-        reader = Reader(engine, metrics, by_rule.paper, _template(body, adapter))
+        reader = Reader(engine, metrics, by_rule.paper, _template(body, adapter), body.style)
         read, summarise = reader.found, "summary" in body.analyses
         parts = await reader.plan(sentences, body.max_model_calls, extra=int(summarise))
         yield Progress("read", 1, 1)

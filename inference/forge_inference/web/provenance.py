@@ -44,6 +44,19 @@ def served(engine: Engine) -> dict[str, Any]:
     }
 
 
+def determinism(temperature: float, seed: int | None, *, written: bool) -> dict[str, Any]:
+    """Whether the same request to the same server is answered to the letter the same, and if not, why."""
+    why = None
+    if written and temperature > 0 and seed is None:
+        why = "tokens were drawn at random, and no seed was given"
+    elif written:
+        why = (
+            "requests that share a batch change the last digits of each other's sums, which can decide between two "
+            "tokens that are as likely; asked alone, this server repeats itself"
+        )
+    return {"deterministic": why is None, "not_deterministic_because": why}
+
+
 def report(loaded: Loaded, model: str) -> dict[str, Any]:
     """What the operator reads; docs/architecture.md has the shape. Looks at the checkpoint's files again."""
     found = loaded.checkpoint

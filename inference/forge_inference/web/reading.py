@@ -64,8 +64,11 @@ class Progress:
 class Reader:
     """Asks one engine about one paper. `template` has everything of a request but its prompt."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, paper: Paper, template: Request) -> None:
+    def __init__(
+        self, engine: Engine, metrics: Metrics, paper: Paper, template: Request, style: prompts.Style = "abstract"
+    ) -> None:
         self._engine, self._metrics, self._paper, self._template = engine, metrics, paper, template
+        self._style = style
         self.found = Read()
 
     async def plan(self, sentences: Sequence[Sentence], most_calls: int, extra: int) -> list[Part]:
@@ -171,7 +174,7 @@ class Reader:
         return prompts.to_state(self._lines(sentences))
 
     def _summarised(self, sentences: Sequence[Sentence]) -> str:
-        return prompts.to_summarise(self._lines(sentences), _SUMMARY)
+        return prompts.to_summarise(self._lines(sentences), _SUMMARY, self._style)
 
     def _lines(self, sentences: Sequence[Sentence]) -> list[str]:
         return [prompts.line(sentence.number, sentence.span.of(self._paper.text)) for sentence in sentences]

@@ -30,6 +30,8 @@ class Generate(BaseModel):
     chat: bool = Field(True, description="through the base model's chat template, when it has one")
     stream: bool = Field(False, description="server-sent events, token by token")
     logprobs: bool = Field(False, description="tell the log-probability of each token")
+    preprocess: Literal["none", "scientific"] = Field("none", description="scientific: ask with the text as it is read")
+    strip_citations: bool = Field(False, description="with preprocess: without [1,2], (Smith, 2019) and the like")
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -37,6 +39,8 @@ class Generate(BaseModel):
             raise ValueError("max_new_tokens and max_length mean the same: give one")
         if 0 < self.temperature < 1e-3:
             raise ValueError("temperature must be 0, or at least 0.001")
+        if self.strip_citations and self.preprocess == "none":
+            raise ValueError("strip_citations: it is a step of preprocess scientific")
         return self
 
     @property
@@ -64,6 +68,7 @@ class Result(BaseModel):
     completion_tokens: int | None = None
     mean_logprob: float | None = None
     confidence: Confidence | None = None
+    preprocessing: dict[str, int] | None = None  # how often each step of cleaning changed the prompt
     logprobs: list[float] | None = Field(None, description="natural logarithm, at temperature 1, before any filter")
     error: dict[str, Any] | None = None
 

@@ -65,7 +65,7 @@ def _analysed(reader: Served, body: dict[str, Any]) -> tuple[dict[str, Any], int
 @pytest.mark.parametrize("form", ["text", "jats_xml", "latex", "pdf_base64"])
 def test_no_prompt_of_forty_pages_is_over_the_budget_and_memory_is_bounded(reader: Served, form: str) -> None:
     before = _memory(reader)
-    body = {**sent_as(form, forty_pages()), "max_new_tokens": NEW, "max_model_calls": 64, "include_prompts": True}
+    body = {**sent_as(form, forty_pages()), "max_new_tokens": NEW, "max_model_calls": 64, "include_prompt": True}
     found, most = _analysed(reader, body)
     coverage, prompts = found["coverage"], found["prompts"]
     assert found["source"]["kind"] == form.removesuffix("_base64")

@@ -151,6 +151,6 @@ async def test_the_documentation_has_both_ways(api: httpx.AsyncClient) -> None:
 async def test_prompts_are_told_when_they_are_asked_for(api: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     body = {"text": MOUSE[:2000], "analysis_type": "limitations", "max_new_tokens": 16}
     assert (await api.post(ANALYZE, json=body)).json()["prompts"] is None
-    found = (await api.post(ANALYZE, json={**body, "include_prompts": True})).json()
+    found = (await api.post(ANALYZE, json={**body, "include_prompt": True})).json()
     assert found["prompts"] == [str(request.prompt) for request in engine.requests[-len(found["prompts"]) :]]
     assert json.dumps(found["prompts"]).count("[S") > 3

@@ -12,7 +12,9 @@ from forge_inference.science.genomics.support import Support, support
 from forge_inference.science.text.document import Span
 from forge_inference.science.text.sentences import sentences
 
-_MARKER = re.compile(r"\[\s*S\d{1,6}(?:\s*(?:[,;]|[-–]|and)\s*S?\d{1,6}){0,19}\s*\]")
+# "S1:" before a line is how small models repeat what they were shown.
+_MARKER = re.compile(r"\[\s*S\d{1,6}(?:\s*(?:[,;]|[-–]|and)\s*S?\d{1,6}){0,19}\s*\]|^S\d{1,6}:(?=\s)", re.MULTILINE)
+_BEHIND = re.compile(rf"(?:(?:{_MARKER.pattern})[\s.]*)+")
 _ITEM = re.compile(r"(\d{1,6})(?:\s*[-–]\s*S?(\d{1,6}))?")
 _BULLET = r"^[ \t]*(?:#{1,6}[ \t]*|[-*•][ \t]*|\d[.)][ \t]*)?\**"
 _SHORTEST = 3  # words of a claim
@@ -43,9 +45,15 @@ class Cited:
     dropped: tuple[Dropped, ...]
 
     @property
+    def unsupported(self) -> tuple[Span, ...]:
+        """Claims that no sentence supports in a way that anybody could check."""
+        supported = {each.claim for each in self.citations if each.support.relation != "none"}
+        return tuple(claim for claim in self.claims if claim not in supported)
+
+    @property
     def supported(self) -> int:
-        """Claims that at least one sentence supports in some checkable way."""
-        return len({each.claim for each in self.citations if each.support.relation != "none"})
+        """How many claims at least one sentence supports."""
+        return len(self.claims) - len(self.unsupported)
 
 
 def declines(answer: str) -> bool:
@@ -67,28 +75,57 @@ def sections(answer: str, kind: QueryType) -> dict[str, str]:
     return found
 
 
-def cited(answer: str, context: Context, shown: Sequence[Sentence], finder: Finder) -> Cited:
-    """The answer's claims with their sentences: those that the model names, or where it names none, the likest ones."""
-    claims, citations, dropped = list[Span](), list[Citation](), list[Dropped]()
-    there = {sentence.number for sentence in shown}
-    for span in sentences(answer):
-        said = span.of(answer)
-        claim = _MARKER.sub("", said)
-        if len(re.findall(r"\w{2,}", claim)) < _SHORTEST:
-            continue
-        claims.append(span)
-        for marker in _MARKER.finditer(said):
-            for number in _numbers(marker[0]):
+def cited(
+    answer: str, context: Context, shown: Sequence[Sentence], finder: Finder, items: Sequence[Span] | None = None
+) -> Cited:
+    """The answer's claims with their sentences: those that the model names, or where it names none, the likest one.
+
+    `items` of a list are claims however short they are; else sentences are.
+    """
+    citations, dropped, there = list[Citation](), list[Dropped](), {sentence.number for sentence in shown}
+    said = _sentences(answer) if items is None else [(span, _marks(span.of(answer))) for span in items]
+    claims = [(span, marks) for span, marks in said if items is not None or _says_something(span.of(answer))]
+    dropped += [Dropped(mark, "no claim stands beside it") for each in said if each not in claims for mark in each[1]]
+    for span, marks in claims:
+        claim = _MARKER.sub("", span.of(answer))
+        for mark in marks:
+            for number in _numbers(mark):
                 sentence = context.numbered(number)
                 if sentence is None or number not in there:
                     reason = "no such sentence" if sentence is None else "the model was not shown this sentence"
                     dropped.append(Dropped(f"[S{number}]", reason))
                     continue
                 found = support(claim, sentence.shown, finder)
-                citations.append(Citation(span, sentence, marker[0], "model_marker", found))
-    if shown and not citations and not dropped:
-        citations = [each for span in claims if (each := _likest(answer, span, shown, finder))]
-    return Cited(tuple(claims), tuple(citations), tuple(dropped))
+                citations.append(Citation(span, sentence, mark, "model_marker", found))
+        if shown and not marks and (likest := _likest(answer, span, shown, finder)):
+            citations.append(likest)
+    return Cited(tuple(span for span, _ in claims), tuple(citations), tuple(dropped))
+
+
+def _sentences(answer: str) -> list[tuple[Span, list[str]]]:
+    """Each with its markers, also with those behind its stop: "It fell. [S1] Then it rose." """
+    found = list[tuple[Span, list[str]]]()
+    for span in sentences(answer):
+        line = answer[answer.rfind("\n", 0, span.start) + 1 : span.start]
+        if found and line.strip() and (behind := _BEHIND.match(answer, *span)):
+            found[-1][1].extend(_marks(behind[0]))
+            span = Span(behind.end(), span.end)
+        if span.start < span.end:
+            found.append((span, _marks(span.of(answer))))
+    return found
+
+
+def unmarked(item: str) -> str:
+    """An item of a list without its markers and what sets it in bold."""
+    return " ".join(re.sub(r"\*\*|__|`", "", _MARKER.sub("", item)).split()).strip(" .,;:")
+
+
+def _marks(text: str) -> list[str]:
+    return [marker[0] for marker in _MARKER.finditer(text)]
+
+
+def _says_something(text: str) -> bool:
+    return len(re.findall(r"\w{2,}", _MARKER.sub("", text))) >= _SHORTEST
 
 
 def _numbers(marker: str) -> list[int]:

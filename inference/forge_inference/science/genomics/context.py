@@ -45,9 +45,9 @@ class Context:
         return self.sentences[number - 1] if 1 <= number <= len(self.sentences) else None
 
 
-def read(texts: Sequence[tuple[str, str]]) -> Context:
+def read(texts: Sequence[tuple[str, str]], *, strip_citations: bool = False) -> Context:
     """Of names and texts, as they were sent."""
-    documents = tuple(clean(text) for _, text in texts)
+    documents = tuple(clean(text, strip_citations=strip_citations) for _, text in texts)
     found = list[Sentence]()
     for place, document in enumerate(documents):
         for span in sentences(document.clean):

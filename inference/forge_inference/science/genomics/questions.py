@@ -10,9 +10,10 @@ from forge_inference.science.genomics.context import Sentence
 from forge_inference.science.text.document import Span
 
 QueryType = Literal["gene_function", "pathway_analysis", "disease_association", "drug_discovery"]
-AnswerForm = Literal["text", "yes_no_maybe", "choice"]
+AnswerForm = Literal["text", "list", "yes_no_maybe", "choice"]
 ABSTAIN = "INSUFFICIENT EVIDENCE"
 OPTIONS = ("yes", "no", "maybe")
+_LIST = "Answer with a list and nothing else: one item a line, each begins with a dash. If there is none, write NONE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Question:
     @property
     def options(self) -> tuple[str, ...]:
         """What a closed question may be answered with; none of an open one."""
-        return {"text": (), "yes_no_maybe": OPTIONS, "choice": self.choices}[self.form]
+        return {"text": (), "list": (), "yes_no_maybe": OPTIONS, "choice": self.choices}[self.form]
 
 
 def prompt(question: Question, context: Sequence[Sentence]) -> str:
@@ -102,9 +103,10 @@ def prompt(question: Question, context: Sequence[Sentence]) -> str:
 def _form(question: Question, kind: Kind, has_context: bool) -> str:
     if question.options:
         return f"Answer with one of: {', '.join(question.options)}. Write nothing else.\nAnswer:"
-    asked = [f"Answer under these headings: {', '.join(kind.sections.values())}."]
+    is_list = question.form == "list"
+    asked = [_LIST if is_list else f"Answer under these headings: {', '.join(kind.sections.values())}."]
     if has_context:
-        asked.append("After each claim, name the sentence that supports it, like [S1].")
+        asked.append(f"After each {'item' if is_list else 'claim'}, name the sentence that supports it, like [S1].")
     if question.require_context:
         asked.append(f"Use the context alone. If it does not hold the answer, write {ABSTAIN}.")
     return " ".join(asked)

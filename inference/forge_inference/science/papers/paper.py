@@ -9,6 +9,7 @@ from forge_inference.science.text.cleaning import clean
 from forge_inference.science.text.document import Document, Span
 from forge_inference.science.text.folding import folded
 from forge_inference.science.text.headings import Kind
+from forge_inference.science.text.offsets import Offsets, OffsetUnit
 from forge_inference.science.text.sections import Section, sections
 from forge_inference.science.text.sentences import sentences
 from forge_inference.science.text.traced import Traced
@@ -31,7 +32,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Where something stands in the text as it was sent: `sent[start:end] == quote`. `page` of a PDF, from 1."""
+    """A place in the text as sent: `sent[start:end] == quote`, in the unit asked for. `page` of a PDF, from 1."""
 
     start: int
     end: int
@@ -43,9 +44,18 @@ class Quote:
 class Paper:
     """A text, read once. Spans are of the clean copy until `quoted` brings them out."""
 
-    def __init__(self, sent: str | Traced, page_starts: Sequence[int] = ()) -> None:
-        self.document: Document = clean(sent)
+    def __init__(
+        self,
+        sent: str | Traced,
+        page_starts: Sequence[int] = (),
+        unit: OffsetUnit = "codepoint",
+        *,
+        strip_citations: bool = False,
+    ) -> None:
+        """`page_starts` in code points of `sent`."""
+        self.document: Document = clean(sent, strip_citations=strip_citations)
         self._page_starts = page_starts
+        self._offsets = Offsets(self.document.sent, unit)
         self.text = self.document.clean
         self.folded = folded(self.text)
         self.sections: list[Section] = sections(self.text)
@@ -90,9 +100,19 @@ class Paper:
 
     def quoted(self, span: Span) -> Quote:
         """A span of the clean copy as it was sent."""
-        place = self.document.located(span)
-        page = bisect_right(self._page_starts, place.start) or None
-        return Quote(place.start, place.end, self.document.quote(place), self.kind_at(span.start), page)
+        page = bisect_right(self._page_starts, self.document.located(span).start) or None
+        place = self.placed(span)
+        return Quote(place.start, place.end, self.document.said(span), self.kind_at(span.start), page)
+
+    @property
+    def pages(self) -> list[Span]:
+        """Where each page of a PDF lies in the text as it was sent, in the unit that was asked for."""
+        ends = (*self._page_starts[1:], len(self.document.sent))
+        return [self._offsets.of(Span(*page)) for page in zip(self._page_starts, ends, strict=False)]
+
+    def placed(self, span: Span) -> Span:
+        """Where a span of the clean copy lies in the text as it was sent, in the unit that was asked for."""
+        return self._offsets.of(self.document.located(span))
 
 
 def _kinds(found: list[Section]) -> Iterator[Kind]:

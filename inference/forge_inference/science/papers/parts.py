@@ -47,7 +47,7 @@ def uses(paper: Paper, analyses: frozenset[Analysis]) -> list[Use]:
     """Every section, in its order, by its place in the text as it was sent."""
     kinds, found = needed(analyses), list[Use]()
     for section in paper.sections:
-        kind, place = paper.kind_of(section), paper.document.located(section.span)
+        kind, place = paper.kind_of(section), paper.placed(section.span)
         used = kind in kinds
         reason = None if used else "no analysis that was asked for reads it"
         found.append(Use(kind, place.start, place.end, used, reason))

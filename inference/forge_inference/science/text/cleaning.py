@@ -13,6 +13,7 @@ import ftfy
 from ftfy.badness import is_bad
 from ftfy.chardata import LIGATURES, WIDTH_MAP
 
+from forge_inference.science.text.citations import CITATION
 from forge_inference.science.text.document import Document
 from forge_inference.science.text.traced import Edit, Traced
 
@@ -35,18 +36,18 @@ _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _HYPHENATED = re.compile(r"(?<![\w-])([A-Za-z]{2,40})-[ \t]*\n[ \t]*([a-z]{2,40})(?![\w-])")
 
 
-def clean(sent: str | Traced) -> Document:
+def clean(sent: str | Traced, *, strip_citations: bool = False) -> Document:
     """The text as it is read. Cleaning what is clean changes nothing."""
     traced, edits = sent if isinstance(sent, Traced) else Traced(sent), Counter[str]()
     for _ in range(_PASSES):
-        changes = Counter({step: count for step, count in _pass(traced) if count})
+        changes = Counter({step: count for step, count in _pass(traced, strip_citations) if count})
         if not changes:
             break
         edits += changes
     return Document(traced.first, traced.text, dict(edits), traced.starts, traced.ends)
 
 
-def _pass(traced: Traced) -> Iterator[tuple[str, int]]:
+def _pass(traced: Traced, strip_citations: bool) -> Iterator[tuple[str, int]]:
     yield "surrogates", traced.sub(_SURROGATES, _whole_character)
     if "<" not in traced.text:  # among tags, an entity may be meant as it stands
         yield "entities", traced.sub(_ENTITY, lambda found: html.unescape(found[0]))
@@ -59,6 +60,8 @@ def _pass(traced: Traced) -> Iterator[tuple[str, int]]:
     yield "line ends", traced.sub(_BREAKS, lambda _: "\n")
     yield "spaces", traced.sub(_SPACES, lambda _: " ")
     yield "hyphenation", traced.sub(_HYPHENATED, _joining(traced.text))
+    if strip_citations:
+        yield "citations", traced.sub(CITATION, lambda _: "")
 
 
 def _whole_character(found: re.Match[str]) -> str:

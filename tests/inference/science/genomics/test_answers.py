@@ -124,3 +124,24 @@ def test_a_closed_question_names_its_options_and_nothing_else() -> None:
 )
 def test_what_goes_beyond_research_is_noticed(query: str, flags: list[str]) -> None:
     assert scope.flags(query) == flags
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        ("CFTR is a chloride channel. [S1]", [[1]]),
+        ("CFTR is a chloride channel. [S1] F508del keeps it away. [S2]", [[1], [2]]),
+        ("[S1] CFTR is a chloride channel.\n[S2] F508del keeps it away.", [[1], [2]]),
+        ("S1: CFTR is a chloride channel.\nS2: F508del keeps it away.", [[1], [2]]),
+    ],
+)
+def test_markers_are_read_wherever_a_model_puts_them(answer: str, numbers: list[list[int]]) -> None:
+    found = cite(answer)
+    assert [
+        [each.sentence.number for each in found.citations if each.claim == claim] for claim in found.claims
+    ] == numbers
+    assert {each.attribution for each in found.citations} == {"model_marker"}
+
+
+def test_a_marker_beside_no_claim_is_dropped_and_said() -> None:
+    assert [each.reason for each in cite("See [S1].").dropped] == ["no claim stands beside it"]
