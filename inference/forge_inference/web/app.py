@@ -13,7 +13,7 @@ from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
+from forge_inference.web import adapters, chat, completions, console, errors, generate, genomics, loading, papers, tokens
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -50,7 +50,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         static_url="/docs/files",
         title="ScientificLLM-Forge",
         version=__version__,
-        description="Answers of a fine-tuned model.",
+        description="Answers of a fine-tuned model. For people who would rather look: the [console](console).",
     )
     app.add_middleware(Guard, metrics=parts.metrics, engine=parts.engine)
     if origins:
@@ -65,10 +65,11 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     app.include_router(tokens.router(parts.engine, models))
     app.include_router(models_router(models))
     app.include_router(loading.router(parts.engine, parts.roots))
+    app.include_router(console.router())
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
-        """Name, version, and where to go on."""
+        """Name, version, and where to go on: /console for people, /docs for those who write programs."""
         paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
         return {"name": "ScientificLLM-Forge", "version": __version__, "model": parts.engine.name, "paths": paths}
 
