@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = (
-    "no Chromium here: apt-get install chromium fonts-liberation, or name one in the environment variable CHROMIUM"
+    "no Chromium here: apt-get install chromium fonts-inter, or name one in the environment variable CHROMIUM"
 )
 _LIMIT = 60_000  # milliseconds: of everything that is awaited; busy machines take their time
+expect.set_options(timeout=_LIMIT)
 
 
 def chromium() -> str | None:

@@ -13,7 +13,8 @@ from forge_inference.engine.contract import Exchangeable
 from forge_inference.science.concepts.finding import Finder
 from forge_inference.telemetry.gpu import Gpus
 from forge_inference.telemetry.metrics import Metrics
-from forge_inference.web import adapters, chat, completions, console, errors, generate, genomics, loading, papers, tokens
+from forge_inference.web import adapters, chat, completions, errors, generate, genomics, loading, papers, tokens
+from forge_inference.web.console import router as console_router
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -65,7 +66,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     app.include_router(tokens.router(parts.engine, models))
     app.include_router(models_router(models))
     app.include_router(loading.router(parts.engine, parts.roots))
-    app.include_router(console.router())
+    app.include_router(console_router())
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:

@@ -119,12 +119,18 @@ function benchmarks(told, source) {
   );
 }
 
+const CRITERIA = ["Criterion", "Status", "Quotation"];
+
 function quality(told, source) {
-  const rows = told.criteria.map((each) => [
-    [each.label, el("p", { class: "meta" }, each.guidelines.join(", "))],
-    badge(CRITERION[each.status] ?? ["mute", each.status]),
-    each.evidence ? source.quote(each.evidence) : "–",
-  ]);
+  const rows = (isExpected) =>
+    told.criteria
+      .filter((each) => (each.status !== "not_applicable") === isExpected)
+      .map((each) => [
+        [each.label, el("p", { class: "meta" }, each.guidelines.join(", "))],
+        badge(CRITERION[each.status] ?? ["mute", each.status]),
+        each.evidence ? source.quote(each.evidence) : "–",
+      ]);
+  const [expected, others] = [rows(true), rows(false)];
   const { score } = told;
   const study = told.study.map((each) => el("li", {}, el("strong", {}, each.kind.replaceAll("_", " ")), source.quote(each.because)));
   return card(
@@ -138,7 +144,8 @@ function quality(told, source) {
         )
       : el("p", { class: "note" }, `There is no score: ${told.not_assessable ?? "too few criteria are expected of such a text"}.`),
     study.length > 0 && folded("What kind of study it was taken for", el("ul", { class: "plain" }, study)),
-    table("Reporting criteria, with the sentence that addresses each", ["Criterion", "Status", "Quotation"], rows),
+    table("Reporting criteria, with the sentence that addresses each", CRITERIA, expected),
+    others.length > 0 && folded(`${count(others.length, "criterion is", "criteria are")} not expected of such a study`, table("Not expected", CRITERIA, others)),
   );
 }
 

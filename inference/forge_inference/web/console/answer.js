@@ -9,9 +9,9 @@ export function shown(result, asked) {
   const links = new Links();
   return [
     answered(result, links),
-    result.citations.length > 0 && citations(result, links),
     asked.context.length > 0 && texts(result, asked, links),
     trust(result),
+    result.citations.length > 0 && citations(result, links),
     concepts(result),
     origin(result),
   ].filter(Boolean);

@@ -75,9 +75,10 @@ export function raw(answer) {
     el("a", { href: address, download: `${answer.id}.json` }).click();
     URL.revokeObjectURL(address);
   };
-  return folded(
-    "The whole answer as JSON",
-    el("button", { type: "button", class: "quiet", onclick: save }, "Save as a file"),
-    el("pre", { class: "text", tabindex: "0", role: "region", "aria-label": "The answer as JSON" }, text),
-  );
+  const box = el("pre", { class: "text", tabindex: "0", role: "region", "aria-label": "The answer as JSON" });
+  const fold = folded("The whole answer as JSON", el("button", { type: "button", class: "quiet", onclick: save }, "Save as a file"), box);
+  fold.addEventListener("toggle", () => {
+    box.textContent = fold.open ? text : ""; // long, and seldom looked at
+  });
+  return fold;
 }

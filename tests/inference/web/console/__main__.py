@@ -26,19 +26,24 @@ async def _ask(page: Page) -> None:
     await page.get_by_role("button", name="Fill in an example").click()
     await page.get_by_role("button", name="Ask", exact=True).click()
     await page.locator("#ask .answer").get_by_role("button", name="Citation 2").click()
-    await page.evaluate("scrollTo(0, 0)")
+    await _show(page, "Answer")
 
 
 async def _trust(page: Page) -> None:
     await _ask(page)
-    await page.get_by_role("heading", name="Your texts").evaluate("heading => heading.parentElement.scrollIntoView()")
+    await _show(page, "Confidence")
+
+
+async def _show(page: Page, heading: str) -> None:
+    await page.get_by_role("heading", name=heading).evaluate("heading => heading.parentElement.scrollIntoView()")
+    await page.evaluate("document.querySelectorAll('form').forEach((form) => form.scrollTo(0, 0))")
 
 
 async def _paper(page: Page) -> None:
-    await page.get_by_label("Text of the paper").fill((FOLDER / "trial-iron.txt").read_text())
+    await page.get_by_label("Or a file").set_input_files(FOLDER / "trial-iron.txt")
     await page.get_by_role("button", name="Analyse", exact=True).click()
     await expect(page.locator("#paper .figure")).to_be_visible()
-    await page.get_by_role("heading", name="Reporting").evaluate("heading => heading.parentElement.scrollIntoView()")
+    await _show(page, "Reporting")
 
 
 async def _compare(page: Page) -> None:
@@ -67,7 +72,7 @@ async def take() -> None:
     app = create_app(Parts(exchange, Metrics(exchange, gpus), gpus), [])
     async with listening(app) as url, a_browser() as browser:
         for name, tab, scheme, act in PICTURES:
-            async with a_page(browser, url, scheme, width=1180, height=820) as page:
+            async with a_page(browser, url, scheme, width=1060, height=700) as page:
                 await page.goto(f"/console#{tab}")
                 await act(page)
                 picture = await page.screenshot()

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
 from forge_inference.web.app import Parts, create_app
 from tests.inference.web.console.scripts import script
@@ -30,19 +31,18 @@ class Console:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
 
-    def _asked(self, request: object) -> None:
-        address = str(getattr(request, "url"))
-        if not address.startswith((self.url, "data:", "blob:")):
-            self.complaints.append(f"asked {address}")
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(f"asked {request.url}")
 
-    async def opened(self, tab: str = "ask") -> Page:
-        """The page with a tab open, once it knows what is served."""
-        await self.page.goto(f"/console#{tab}")
+    async def opened(self, tab: str = "") -> Page:
+        """The page once it knows what is served; with a tab open that the address names."""
+        await self.page.goto(f"/console#{tab}" if tab else "/console")
         await self.page.wait_for_selector("#served .dot")
         return self.page
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     if chromium() is None:
         pytest.skip(MISSING)
@@ -50,14 +50,14 @@ async def browser() -> AsyncIterator[Browser]:
         yield found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def url(parts: Parts, engine: ScriptedEngine) -> AsyncIterator[str]:
     engine.script = script
     async with listening(create_app(parts, [])) as found:
         yield found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def console(browser: Browser, url: str) -> AsyncIterator[Console]:
     """Complaints fail the test at its end; a test that expects some takes them out."""
     async with a_page(browser, url) as page:

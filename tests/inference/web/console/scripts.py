@@ -14,8 +14,8 @@ CITED = "F508\u200bdel keeps 𝒞FTR from the cell surface."
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 ANSWER = """Molecular function: CFTR is a chloride channel of epithelial cells [S1].
-Biological process: F508del keeps the protein from reaching the cell surface [S2], and ivacaftor alone does not bring it \
-there [S5].
+Biological process: F508del keeps the protein from reaching the cell surface [S2], and ivacaftor alone does not \
+bring it there [S5].
 Evidence: F508del is found in 85% of patients [S3], as PMID: 31415926 says.
 Caveats: HEK293 cells are not epithelia of the airways [S9]."""
 _FINDING = """FINDING: Alternate-day iron did not raise haemoglobin more than daily iron [{effect}]
@@ -24,8 +24,7 @@ METHOD: Participants were randomly allocated in permuted blocks of four [{blocks
 LIMITATION: Symptoms were self-reported [{recall}]
 FINDING: Haemoglobin rose by 97% [{effect}]"""
 _SUMMARY = (
-    "Alternate-day iron did not increase haemoglobin more than daily iron [{effect}]. "
-    "It caused less nausea [{nausea}]."
+    "Alternate-day iron did not increase haemoglobin more than daily iron [{effect}]. It caused less nausea [{nausea}]."
 )
 _SENTENCES = {
     "effect": "In this trial, alternate-day iron did not",

@@ -9,7 +9,7 @@ from tests.inference.web.console.conftest import Console
 from tests.inference.web.console.scripts import BASE, TRAINED, spoken
 from tests.support.engines import ScriptedEngine
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]  # one browser for all
 
 
 async def test_one_prompt_is_answered_with_and_without_the_adapter(console: Console, engine: ScriptedEngine) -> None:
@@ -23,11 +23,14 @@ async def test_one_prompt_is_answered_with_and_without_the_adapter(console: Cons
     await expect(left.locator(".answer")).to_have_text(TRAINED)
     await expect(right.locator(".answer")).to_have_text(BASE)
     await expect(right).to_contain_text("Confidence: 0.25 a token, not calibrated")
-    await expect(page.locator("#compare-results .note").first).to_have_text("The answers differ from the first word on.")
+    await expect(page.locator("#compare-results .note").first).to_have_text(
+        "The answers differ from the first word on."
+    )
     assert {request.adapter for request in engine.requests} == {"", None}
     assert {request.max_new_tokens for request in engine.requests} == {128}
     boxes = [await side.bounding_box() for side in (left, right)]
-    assert boxes[0] and boxes[1]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
     assert boxes[0]["y"] == boxes[1]["y"], "side by side"
 
 
@@ -36,7 +39,8 @@ async def test_an_adapter_that_changes_nothing_is_plain_to_see(console: Console,
     page = await console.opened("compare")
     await page.get_by_label("Prompt").fill("What is HBB?")
     await page.get_by_label("Prompt").press("Control+Enter")
-    await expect(page.locator("#compare-results .note").first).to_have_text("Both answers are the same, letter by letter.")
+    verdict = page.locator("#compare-results .note").first
+    await expect(verdict).to_have_text("Both answers are the same, letter by letter.")
 
 
 async def test_what_goes_wrong_on_one_side_leaves_the_other(console: Console, engine: ScriptedEngine) -> None:

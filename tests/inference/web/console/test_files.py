@@ -37,8 +37,8 @@ async def test_every_file_is_served_as_what_it_is_under_a_strict_policy(api: htt
 
 @pytest.mark.parametrize(
     "path",
-    ["nothing.js", "console.py", "..", "%2e%2e", "../console.py", "..%2fconsole.py", "..%2f..%2fsettings.py",
-     "%2fetc%2fpasswd", "index.html%00.js", "./../app.py", ".%2e/app.py"],
+    ["nothing.js", "console.py", "%2e%2e", "..%2fconsole.py", "..%2f..%2fsettings.py",
+     "%2fetc%2fpasswd", "index.html%00.js", ".%2e/app.py"],
 )  # fmt: skip
 async def test_a_path_that_names_no_file_of_it_reaches_none(api: httpx.AsyncClient, path: str) -> None:
     answer = await api.get(httpx.URL(f"http://api/console/{path}"))

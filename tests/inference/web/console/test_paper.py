@@ -11,7 +11,7 @@ from tests.inference.web.console.scripts import HOSTILE, spoken
 from tests.science.papers.corpus import FOLDER
 from tests.support.engines import ScriptedEngine
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]  # one browser for all
 IRON = (FOLDER / "trial-iron.txt").read_text()
 JATS = """<?xml version="1.0"?><article><front><article-meta><title-group><article-title>Iron 𝒜</article-title>
 </title-group></article-meta></front><body><sec><title>Results</title>
@@ -42,6 +42,7 @@ async def test_an_analysis_tells_each_thing_with_a_quotation_that_leads_to_its_p
 
     criteria = _card(page, "Reporting").locator("tbody tr")
     await expect(criteria).to_have_count(24)
+    await expect(criteria.filter(has_text="not expected")).to_have_count(4)
     concealed = criteria.filter(has_text="Allocation concealed until assignment")
     await expect(concealed.get_by_role("cell").nth(0)).to_have_text("addressed")
     quotation = await concealed.locator("blockquote .prose").text_content()
