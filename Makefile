@@ -38,8 +38,8 @@ check: setup ## ruff, mypy, import contracts, generated files, chart lint
 test: setup ## all tests, on a control plane and on a real cluster that are made if need be
 	$(RUN)/python -m pytest $(KUBECONFIG_OPTION)
 
-unit: setup ## the tests that need neither torch nor a cluster (seconds)
-	$(RUN)/python -m pytest -m "not model and not controlplane and not cluster and not slow"
+unit: setup ## the tests that need neither torch, a browser nor a cluster (seconds)
+	$(RUN)/python -m pytest -m "not model and not controlplane and not cluster and not browser and not slow"
 
 demo: setup ## from nothing to a fine-tuned model that answers through its Service
 	$(RUN)/python examples/demo.py $(KUBECONFIG_OPTION)

@@ -83,7 +83,7 @@ def what_this_is(visitor: Visitor) -> None:
 
 
 def documentation(visitor: Visitor) -> None:
-    expect("html" in visitor.get("/docs").headers["content-type"], "a page")
+    expect(all("html" in visitor.get(path).headers["content-type"] for path in ("/docs", "/console")), "pages")
     expect(GENERATE in visitor.get("/openapi.json").json()["paths"], "every route in the OpenAPI document")
 
 

@@ -28,6 +28,7 @@ from forge_inference.web import (
     papers,
     tokens,
 )
+from forge_inference.web.console import router as console_router
 from forge_inference.web.middleware import Guard
 from forge_inference.web.models import Models
 from forge_inference.web.models import router as models_router
@@ -67,7 +68,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
         static_url="/docs/files",
         title="ScientificLLM-Forge",
         version=__version__,
-        description="Answers of a fine-tuned model.",
+        description="Answers of a fine-tuned model. For people who would rather look: the [console](console).",
     )
     app.add_middleware(Guard, metrics=parts.metrics, engine=parts.engine)
     if origins:
@@ -87,10 +88,11 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
     app.include_router(tokens.router(parts.engine, models))
     app.include_router(models_router(models))
     app.include_router(loading.router(parts.engine, parts.roots))
+    app.include_router(console_router())
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
-        """Name, version, what is served, and where to go on."""
+        """Name, version, what is served, and where to go on: /console for people, /docs for those who write programs."""
         paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
         served = {"model": parts.engine.name, "tasks": list(parts.tasks), "paths": paths}
         return {"name": "ScientificLLM-Forge", "version": __version__, **served}
