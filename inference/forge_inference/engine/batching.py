@@ -265,6 +265,7 @@ class BatchingEngine:
             device=str(weights.device),
             load_seconds=time.monotonic() - start,
             tokenizer=weights.tokenizer_folder,
+            steps=serving.batches.how,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
 
