@@ -5,7 +5,7 @@ matrices side by side: two multiplications for any number of them (https://arxiv
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 BASE = 0  # the slot of requests that want the base model alone
 _KEY = "base_model.model.{module}.lora_{side}.weight"
 
+# Adds what adapters add to a layer's answer, in place, from: its input, the answer, A, B, scales. Whether it did.
+Adapt = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], bool]
+
 
 class Slots:
     """Which adapter each token of the present step wants: set before a forward, read by every layer."""
@@ -30,16 +33,19 @@ class Slots:
     def __init__(self) -> None:
         self.of_token: torch.Tensor | None = None  # (tokens,); None: nobody wants an adapter
         self.of_answer: torch.Tensor | None = None  # (answers,), for layers that only see each last token
+        self.adapt: Adapt | None = None  # another way to compute the same, for some steps
         self.version = 0  # of the adapters' tensors: those of another version are gone
 
     @contextmanager
-    def chosen(self, of_token: torch.Tensor | None, of_answer: torch.Tensor | None = None) -> Iterator[None]:
+    def chosen(
+        self, of_token: torch.Tensor | None, of_answer: torch.Tensor | None = None, adapt: Adapt | None = None
+    ) -> Iterator[None]:
         """For one forward."""
-        self.of_token, self.of_answer = of_token, of_answer
+        self.of_token, self.of_answer, self.adapt = of_token, of_answer, adapt
         try:
             yield
         finally:
-            self.of_token = self.of_answer = None
+            self.of_token = self.of_answer = self.adapt = None
 
 
 class Adapted(nn.Module):
@@ -65,6 +71,8 @@ class Adapted(nn.Module):
         answer: torch.Tensor = self.base(x)
         slots = self._slots.of_token
         if slots is None or not self._parts:
+            return answer
+        if (adapt := self._slots.adapt) and adapt(x, answer, self._a, self._b, self._scale):
             return answer
         if len(slots) != x.shape[-2]:
             slots = self._slots.of_answer

@@ -46,14 +46,27 @@ class Answer:
         self._ear, self._closing = ear, frozenset[int]() if request.ignore_eos else closing
         self._left = request.max_new_tokens or most
         self._text = TextStream(tokenizer, request.stop)
+        self._taken: Choice | None = None
+        self._ended = False
 
     def take(self, choice: Choice) -> bool:
-        """The next token; whether it was the last."""
+        """The next token; whether it was the last. It is told later, by `tell`, unless it is the last."""
         if not choice.is_number:
             self.fail(EngineFailed("the model's logits are not numbers"))
             return True
+        self.tell()
         self._left -= 1
         self.chooser.remember(choice.token)
+        self._taken = choice
+        if self._left == 0 or choice.token in self._closing or self._text.stops:
+            self.tell()
+        return self._ended
+
+    def tell(self) -> None:
+        """What was taken, if it is not told yet."""
+        choice, self._taken = self._taken, None
+        if choice is None:
+            return
         closing = choice.token in self._closing
         shown = "" if closing else self._text.add(choice.token)
         finish: FinishReason | None = "length" if self._left == 0 else None
@@ -66,10 +79,11 @@ class Answer:
             Chunk(shown, choice.token, choice.logprob, len(self.prompt), closing, finish, choice.top, waited)
         )
         if finish:
+            self._ended = True
             self._ear.end()
-        return finish is not None
 
     def fail(self, why: EngineError) -> None:
         """It ends without an answer."""
+        self.tell()
         self._ear.hear(why)
         self._ear.end()

@@ -13,6 +13,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, flash_attention_mask
 
+from forge_inference.engine.table import OneEach
+
 # "flash" makes transformers pass sequence lengths and no mask.
 NAME = "forge_flash"
 
@@ -33,9 +35,14 @@ def _attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     cache: Any = None,
+    one_each: OneEach | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """As transformers calls it: (1, heads, tokens, width) in, (1, tokens, heads, width) out."""
+    if one_each:
+        q, k, v = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return one_each.attend(module.layer_idx, q, k, v, scale).unsqueeze(0), None
     if cache is None:  # an ordinary forward of one prompt, to measure the adapter's effect
         mixed = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
         return mixed.transpose(1, 2), None

@@ -267,6 +267,7 @@ class BatchingEngine:
             load_seconds=time.monotonic() - start,
             base_digest=identity(weights.base),
             tokenizer=weights.tokenizer_folder,
+            steps=serving.batches.how,
         )
         logger.info("ready after %.1f s", time.monotonic() - start)
 

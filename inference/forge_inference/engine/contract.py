@@ -134,6 +134,11 @@ class Quantization:
 Plan = Literal["plain", "nf4", "dequantized"]
 
 
+# How steps are computed in which each answer has one token: from a table of where the cache has its keys and values
+# (own kernels, recorded), from all keys and values gathered (recorded, or kernel by kernel).
+Steps = Literal["table", "recorded", "packed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What the engine serves, once it serves."""
@@ -147,6 +152,7 @@ class Loaded:
     load_seconds: float
     base_digest: str  # sha256:… by which the base model is known again; checkpoint/identity.py
     tokenizer: Path | None = None  # its folder; None: the base model's
+    steps: Steps = "packed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,22 @@
 """Forwards of a few tokens, recorded once and replayed: asking a GPU for each kernel takes longer than computing it.
 
-docs/decisions/2026-11-26-recorded-steps.md has the figures.
+docs/decisions/2026-11-26-recorded-steps.md says why.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
-from forge_inference.engine.adapters import BASE, Slots
+from forge_inference.engine.adapters import Slots
 
 logger = logging.getLogger(__name__)
 
 _MOST = 96  # recordings; each holds some megabytes of what the driver needs to replay it
 _LEAST_READ = 256  # tokens; fewer are read as fast
 
-Forward = Callable[[torch.Tensor], torch.Tensor]  # adapters' slots of the tokens, (tokens,), to logits, (answers, rows)
+Forward = Callable[[], tuple[torch.Tensor, ...]]  # a row of each for each answer
 Replay = Callable[[], object]
 Recorder = Callable[[Callable[[], None]], Replay]
 
@@ -44,49 +44,50 @@ class OnCuda:
 class Graphs:
     """The recordings of one model, for one thread. What is recorded reads the same tensors each time."""
 
-    def __init__(self, slots: Slots, answers: int, device: torch.device, recorder: Recorder) -> None:
+    def __init__(self, slots: Slots, answers: int, recorder: Recorder) -> None:
         """`answers`: at once, and so the most tokens of a step that is recorded."""
         self._slots, self._answers, self._recorder = slots, answers, recorder
-        self._wanted = torch.zeros(standard(answers, 2 * answers), dtype=torch.int64, device=device)
-        self._logits: torch.Tensor | None = None
+        self._found: tuple[torch.Tensor, ...] = ()  # what all recordings write to
         self._known: dict[tuple[int, ...], tuple[Replay, int]] = {}
         self._seen = Counter[tuple[int, ...]]()
         self._version = slots.version
+
+    def rows(self, answers: int) -> int:
+        """Of a step of one token for each of so many answers, as it is recorded."""
+        return standard(answers, self._answers)
 
     def sizes(self, tokens: int, read: int, most_read: int) -> tuple[int, int] | None:
         """Tokens of a step and tokens that it reads from the cache, as they are recorded; None for one that is not."""
         if not read or tokens > self._answers:
             return None
-        return standard(tokens, len(self._wanted)), standard(read, most_read, _LEAST_READ)
+        return standard(tokens, 2 * self._answers), standard(read, most_read, _LEAST_READ)
 
-    def logits(self, key: tuple[int, ...], slots: Sequence[int], forward: Forward) -> torch.Tensor:
-        """Of a step whose sizes are `key`, the tokens first; `slots` may be fewer, since the step was filled up."""
+    def run(self, key: tuple[int, ...], forward: Forward) -> tuple[torch.Tensor, ...]:
+        """A step whose sizes are `key`. What it finds is overwritten by the next one."""
         if self._version != self._slots.version:  # recordings know the adapters' tensors by their address
             self._known.clear()
             self._seen.clear()
             self._version = self._slots.version
-        wanted = self._wanted[: key[0]]
-        wanted.copy_(torch.tensor([*slots, *[BASE] * (key[0] - len(slots))]))
         if known := self._known.get(key):
             replay, rows = known
             replay()
-            assert self._logits is not None  # noqa: S101 - made with the first recording
-            return self._logits[:rows]
-        logits = forward(wanted)
+            return tuple(each[:rows] for each in self._found)
+        found = forward()
         self._seen[key] += 1
         if self._seen[key] == 2 and len(self._known) < _MOST:  # what is seen once may never be again
-            self._record(key, lambda: forward(wanted), logits)
-        return logits
+            self._record(key, forward, found)
+        return found
 
-    def _record(self, key: tuple[int, ...], forward: Callable[[], torch.Tensor], like: torch.Tensor) -> None:
-        if self._logits is None:
-            self._logits = torch.empty((self._answers, like.shape[1]), dtype=like.dtype, device=like.device)
-        into = self._logits[: len(like)]
+    def _record(self, key: tuple[int, ...], forward: Forward, like: tuple[torch.Tensor, ...]) -> None:
+        if not self._found:
+            self._found = tuple(each.new_empty((self._answers, *each.shape[1:])) for each in like)
+        rows = len(like[0])
 
         def recorded() -> None:
-            into.copy_(forward())
+            for into, each in zip(self._found, forward(), strict=True):
+                into[:rows].copy_(each)
 
         try:
-            self._known[key] = self._recorder(recorded), len(like)
+            self._known[key] = self._recorder(recorded), rows
         except RuntimeError as error:
             logger.warning("steps of %d tokens are computed without a recording: %s", key[0], error)

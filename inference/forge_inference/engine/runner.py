@@ -4,6 +4,7 @@ Its own runner samples a whole batch in one way and reports log-probabilities of
 answer choose in its own way and keeps the raw ones. tests/inference/engine/test_seams.py tests each seam alone.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,9 +22,12 @@ from transformers.generation.continuous_batching.utils import stream_context
 from forge_inference.engine import fairness
 from forge_inference.engine.adapters import BASE, Slots
 from forge_inference.engine.answer import Answer
+from forge_inference.engine.contract import Steps
 from forge_inference.engine.errors import EngineError, EngineFailed
-from forge_inference.engine.graphs import Graphs, OnCuda
-from forge_inference.engine.sampling import Choice, choose
+from forge_inference.engine.graphs import Forward, Graphs, OnCuda
+from forge_inference.engine.kernels import Kernels
+from forge_inference.engine.sampling import Choice, choose, likeliest
+from forge_inference.engine.table import SLOT, Inputs, OneEach, Table
 
 
 class Sequence(RequestState):
@@ -58,46 +62,79 @@ class Sequence(RequestState):
 class _Runner(ModelRunner):
     slots: Slots
     graphs: Graphs | None = None
+    wanted: torch.Tensor  # adapters' slots of the tokens of a recorded step that is no table
+    meanwhile: Callable[[], None]  # to be done while a GPU computes
 
     def maybe_pad_inputs(self, num_q_tokens: int, max_kv_read: int, use_decode_fast_path: bool) -> tuple[int, int]:
         """Called before each step with its tokens and what it reads: one that is recorded is filled up to a size."""
-        sizes = self.graphs.sizes(num_q_tokens, max_kv_read, self.cache.max_tokens_read) if self.graphs else None
+        sizes = None
+        if self.graphs and use_decode_fast_path:
+            sizes = self.graphs.rows(num_q_tokens), 0
+        elif self.graphs and not self.cache.max_blocks_per_request:  # else these are few, and rarely alike
+            sizes = self.graphs.sizes(num_q_tokens, max_kv_read, self.cache.max_tokens_read)
         self.pad_inputs = sizes is not None
         return sizes or (num_q_tokens, max_kv_read)
 
     def compute_batch(self, model: Any, batch_data: dict[str, Any]) -> None:
         """Called for each step: logits, then each answer's own choice."""
-        if self.supports_logits_to_keep(model):
-            batch_data["logits_to_keep"] = batch_data["logits_indices"]
         io = self.inputs_and_outputs
         with stream_context(stream := io.compute_stream):
             if stream is not None:  # the inputs were written on another
                 stream.wait_stream(torch.cuda.default_stream(stream.device))
-            self._choose(self._logits(model, batch_data))
+            if not self.pad_inputs:  # asking for one kernel after another takes longer than a step that is replayed
+                self.meanwhile()
+            logits, found = self._computed(model, batch_data)
+            self.meanwhile()
+            self._choose(logits, found)
 
-    def _logits(self, model: Any, batch_data: dict[str, Any]) -> torch.Tensor:
+    def _computed(self, model: Any, batch_data: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        """Logits of each answer, and the likeliest token."""
+        forward = self._table(model, batch_data) if "one_each" in batch_data else self._packed(model, batch_data)
+        if self.pad_inputs and self.graphs:
+            return self.graphs.run(self.inputs_and_outputs._get_graph_key(), forward)  # noqa: SLF001
+        return forward()
+
+    def _table(self, model: Any, batch_data: dict[str, Any]) -> Forward:
+        step: OneEach = batch_data["one_each"]
+
+        def forward() -> tuple[torch.Tensor, ...]:
+            with self.slots.chosen(step.table[:, SLOT], adapt=step.adapt):
+                logits: torch.Tensor = model(**batch_data).logits[0]
+            return logits, likeliest(logits)
+
+        return forward
+
+    def _packed(self, model: Any, batch_data: dict[str, Any]) -> Forward:
         io = self.inputs_and_outputs
+        if self.supports_logits_to_keep(model):
+            batch_data["logits_to_keep"] = batch_data["logits_indices"]
         slots = [each.state.answer.slot for each in io.requests_in_batch for _ in range(each.query_length)]
+        wanted = None
+        if self.pad_inputs:
+            wanted = self.wanted[: io.num_q_tokens]
+            wanted.copy_(torch.tensor([*slots, *[BASE] * (len(wanted) - len(slots))]))
+        elif any(slot != BASE for slot in slots):
+            wanted = torch.tensor(slots, device=io.device)
 
-        def forward(wanted: torch.Tensor | None) -> torch.Tensor:
+        def forward() -> tuple[torch.Tensor, ...]:
             at: torch.Tensor = batch_data["logits_indices"]
             with self.slots.chosen(wanted, None if wanted is None else wanted[at]):
                 logits: torch.Tensor = model(**batch_data).logits[0]
-            return logits if "logits_to_keep" in batch_data else logits[at]
+            logits = logits if "logits_to_keep" in batch_data else logits[at]
+            return logits, likeliest(logits)
 
-        if self.pad_inputs and self.graphs:
-            return self.graphs.logits(io._get_graph_key(), slots, forward)  # noqa: SLF001
-        return forward(torch.tensor(slots, device=io.device) if any(slot != BASE for slot in slots) else None)
+        return forward
 
-    def _choose(self, logits: torch.Tensor) -> None:
+    def _choose(self, logits: torch.Tensor, found: torch.Tensor) -> None:
         io = self.inputs_and_outputs
-        answering = [each.state for each in io.requests_in_batch if each.has_new_token]
-        if not answering:
-            return
-        choices = choose(logits[: len(answering)].float(), [state.answer.chooser for state in answering])
+        rows = [row for row, each in enumerate(io.requests_in_batch) if each.has_new_token]
+        answering = [io.requests_in_batch[row].state for row in rows]
+        if io.use_block_table and len(rows) < len(io.requests_in_batch):  # else there are no rows of the others
+            logits, found = logits[rows], found[rows]
+        choices = choose(logits, found[: len(rows)], [state.answer.chooser for state in answering])
         for state, choice in zip(answering, choices, strict=True):
             state.choice = choice
-        io.output_ids[0, : len(choices)] = torch.tensor([choice.token for choice in choices], dtype=torch.int32)
+        io.chosen = [choice.token for choice in choices]
 
 
 class _Deaf(OutputRouter):
@@ -116,17 +153,32 @@ class _Deaf(OutputRouter):
 class Batches:
     """Steps of a batch that answers enter and leave between any two. For one thread."""
 
-    def __init__(self, model: Any, slots: Slots, *, tokens: int, step: int, answers: int, page: int) -> None:
-        """`tokens`: what the cache holds; `step`: the most in one step; `answers`: at once; `page`: of one block."""
+    def __init__(
+        self,
+        model: Any,
+        slots: Slots,
+        kernels: Kernels | None = None,
+        *,
+        tokens: int,
+        longest: int,
+        step: int,
+        answers: int,
+        page: int,
+    ) -> None:
+        """`tokens`: what the cache holds; `longest`: of one answer; `step`: the most in one; `answers`: at once.
+
+        `page`: tokens of one block of the cache, for which the kernels were compiled.
+        """
         self._model = model
-        # In float32 attention is computed one sequence after another, whose lengths a recording cannot know.
-        recorded = model.device.type == "cuda" and model.dtype != torch.float32
+        on_gpu = model.device.type == "cuda"
+        # In float32 attention that gathers is computed one sequence after another; a recording cannot know the lengths.
+        recorded = on_gpu and (kernels is not None or model.dtype != torch.float32)
         config = ContinuousBatchingConfig(
             page_size=page,
             num_blocks=-(-tokens // page),
             max_batch_tokens=step,
             max_requests_per_batch=answers,
-            max_blocks_per_request=0,  # the fast path of decoding needs flash-attn
+            max_blocks_per_request=0,  # the library's own path of steps of one token each needs flash-attn; see below
             allow_block_sharing=False,  # blocks are known by their tokens, whatever the adapter
             use_async_batching=False,
             use_cuda_graph=(recorded, False),
@@ -134,13 +186,23 @@ class Batches:
             auto_switch_to_flash=False,
         )
         greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
-        continuous_api.ModelRunner = _Runner
+        continuous_api.ModelRunner, continuous_api.ContinuousBatchingIOs = _Runner, Inputs
         manager = ContinuousBatchingManager(model, greedy, config)
         manager.output_router = _Deaf()
+        blocks = -(-longest // page)
+        if kernels:
+            manager.continuous_batching_config.max_blocks_per_request = blocks
         self._processor: ContinuousBatchProcessor = manager._create_batch_processor()  # noqa: SLF001
-        self._processor.model_runner.slots = slots
+        if kernels:
+            self._processor.inputs_and_outputs.use(kernels, Table(answers, blocks, model.device))
+        runner = self._processor.model_runner
+        runner.slots, runner.meanwhile = slots, self._tell
         if recorded:
-            self._processor.model_runner.graphs = Graphs(slots, answers, model.device, OnCuda())
+            runner.graphs = Graphs(slots, answers, OnCuda())
+            runner.wanted = torch.zeros(2 * answers, dtype=torch.int64, device=model.device)
+        self.how: Steps = "table" if kernels else "recorded" if recorded else "packed"
+        self._late = on_gpu  # whether answers are told while the next step is computed
+        self._untold: list[Answer] = []
         self._queue = manager.input_queue
         self._scheduler = self._processor.scheduler
         self._count = 0
@@ -160,10 +222,20 @@ class Batches:
         """Prefill or continue as many answers as fit; how many did. Any error means that all of them are lost."""
         processor = self._processor
         if not processor.prepare_next_batch():
+            self._tell()
             return 0
         processor._generation_step(self._model)  # noqa: SLF001
         processor.update_batch()
-        return len(processor.inputs_and_outputs.requests_in_batch)
+        requests = processor.inputs_and_outputs.requests_in_batch
+        self._untold = [each.state.answer for each in requests if each.has_new_token]
+        if not self._late:
+            self._tell()
+        return len(requests)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        for answer in untold:
+            answer.tell()
 
     def reset(self, why: Exception) -> None:
         """After an error: every answer is told, and the cache is empty."""

@@ -43,8 +43,14 @@ class Chooser:
         """Whether the token with the largest logit is all that is asked for."""
         return self._sampling.temperature < _COLDEST and not self._penalises
 
-    def choose(self, logits: torch.Tensor) -> int:
+    def choice(self, logits: torch.Tensor, likeliest: int) -> Choice:
         """From logits of the shape (vocabulary,), in float32."""
+        logprobs = torch.log_softmax(logits, dim=-1)
+        token = likeliest if self.likeliest else self.choose(logits)
+        return Choice(token, float(logprobs[token]), _top(logprobs, self.top), is_number=True)
+
+    def choose(self, logits: torch.Tensor) -> int:
+        """The token alone."""
         if self._penalises:
             logits = self._penalised(logits)
         if self._sampling.temperature < _COLDEST:
@@ -78,19 +84,25 @@ class Chooser:
         return logits
 
 
-def choose(logits: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
-    """One token for each row of `logits`, of the shape (answers, vocabulary), in float32."""
-    logprobs = torch.log_softmax(logits, dim=-1)
-    numbers = torch.isfinite(logprobs.amax(dim=-1)).tolist()
-    tokens: list[int] = logits.argmax(dim=-1).tolist()
-    for row, chooser in enumerate(choosers):
-        if numbers[row] and not chooser.likeliest:
-            tokens[row] = chooser.choose(logits[row])
-    chosen = logprobs.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0].tolist()
-    return [
-        Choice(tokens[row], chosen[row], _top(logprobs[row], chooser.top), numbers[row])
-        for row, chooser in enumerate(choosers)
-    ]
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """For each row of (answers, vocabulary): the likeliest token, its log-probability, and 1 if that is a number.
+
+    In float32, which tells apart more tokens than there are.
+    """
+    top, token = logits.float().max(dim=-1)
+    logprob = -torch.log(torch.exp(logits.float() - top[:, None]).sum(dim=-1))
+    return torch.stack([token.float(), logprob, torch.isfinite(logprob).float()], dim=1)
+
+
+def choose(logits: torch.Tensor, found: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
+    """One token for each row of `logits`, of the shape (answers, vocabulary); `found`: the likeliest of each."""
+    choices = []
+    for row, (chooser, (token, logprob, is_number)) in enumerate(zip(choosers, found.tolist(), strict=True)):
+        if is_number and not (chooser.likeliest and chooser.top == 0):
+            choices.append(chooser.choice(logits[row].float(), int(token)))
+        else:
+            choices.append(Choice(int(token), logprob, (), bool(is_number)))
+    return choices
 
 
 def _top(logprobs: torch.Tensor, count: int) -> tuple[tuple[int, float], ...]:

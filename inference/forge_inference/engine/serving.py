@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from forge_inference.checkpoint.preflight import Adapter
-from forge_inference.engine import proof
+from forge_inference.engine import fewer, kernels, proof
 from forge_inference.engine.adapters import BASE
 from forge_inference.engine.answer import Answer, Ear
 from forge_inference.engine.contract import CHECKPOINT, AdapterEffect, Probe, Request
@@ -15,6 +15,7 @@ from forge_inference.engine.errors import InvalidRequest, LoadError, UnknownAdap
 from forge_inference.engine.loading import Sources, Weights, load
 from forge_inference.engine.prompts import Prompts, closing_tokens
 from forge_inference.engine.runner import Batches
+from forge_inference.engine.table import BLOCKS
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,14 @@ class Serving:
                 "InvalidSettings",
                 f"spec.serving.maxModelLen is {longest}, but the base model ends at {most} tokens.",
             )
+        if weights.device.type == "cuda":
+            fewer.use(weights.model)
         self.batches = Batches(
             weights.model,
             weights.adapters.slots,
+            kernels.load(weights.model, _PAGE, BLOCKS + -(-longest // _PAGE)),
             tokens=_cache_tokens(weights, longest, answers),
+            longest=longest,
             step=max(_STEP[weights.device.type], answers),
             answers=answers,
             page=_PAGE,

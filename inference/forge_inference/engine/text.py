@@ -16,6 +16,11 @@ class TextStream:
         self._held = ""  # may be the beginning of a stop string
         self.stopped = False
 
+    @property
+    def stops(self) -> bool:
+        """Whether any text can stop it."""
+        return bool(self._stop)
+
     def add(self, token: int) -> str:
         """What may be shown now."""
         self._held += self._decode.step(self._backend, token) or ""

@@ -110,6 +110,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
             "adapter_effect": effect(loaded) if loaded else None,
             "quantization": quantization(loaded) if loaded else None,
             "plan": loaded.plan if loaded else None,
+            "steps": loaded.steps if loaded else None,
             "device": loaded.device if loaded else None,
             "load_seconds": round(loaded.load_seconds, 1) if loaded else None,
             **parts.metrics.summary(),

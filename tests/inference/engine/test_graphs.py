@@ -14,8 +14,10 @@ from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
 from forge_inference.engine.errors import EngineError
 from forge_inference.engine.graphs import Graphs, Replay, standard
+from forge_inference.engine.kernels import Kernels
 from forge_inference.engine.runner import Batches
 from forge_inference.engine.serving import Serving
+from tests.inference.engine.by_hand import ByHand
 from tests.inference.engine.conftest import QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
@@ -38,13 +40,16 @@ class Recorder:
         return replay
 
 
-def _answers(serving: Serving, recorder: Recorder | None) -> list[list[int]]:
+def _answers(serving: Serving, recorder: Recorder | None, kernels: Kernels | None = None) -> list[list[Chunk]]:
     adapters = serving.weights.adapters
-    batches = Batches(serving.weights.model, adapters.slots, tokens=2048, step=64, answers=6, page=32)
+    batches = Batches(
+        serving.weights.model, adapters.slots, kernels, tokens=2048, longest=256, step=64, answers=6, page=32
+    )
     runner, io = batches._processor.model_runner, batches._processor.inputs_and_outputs
     if recorder:
         io.use_cuda_graph_varlen = True  # the library's own switch for sizes that are seen again
-        runner.graphs = Graphs(adapters.slots, 6, torch.device("cpu"), recorder)
+        runner.graphs = Graphs(adapters.slots, 6, recorder)
+        runner.wanted = torch.zeros(12, dtype=torch.int64)
     ears: list[list[Chunk | EngineError]] = []
     for number, prompt in enumerate(PROMPTS):
         ears.append([])
@@ -55,42 +60,62 @@ def _answers(serving: Serving, recorder: Recorder | None) -> list[list[int]]:
         )
     while batches.step():
         pass
-    return [[chunk.token for chunk in ear if isinstance(chunk, Chunk)] for ear in ears]
+    return [[chunk for chunk in ear if isinstance(chunk, Chunk)] for ear in ears]
 
 
-def test_replayed_steps_give_the_answers_of_computed_ones(make: Callable[..., BatchingEngine]) -> None:
+@pytest.mark.parametrize("by", [None, ByHand])
+def test_replayed_steps_give_the_answers_of_computed_ones(
+    make: Callable[..., BatchingEngine], by: type[ByHand] | None
+) -> None:
     serving = make(batch=6)._serving
     assert serving is not None
-    recorder = Recorder()
-    assert _answers(serving, recorder) == _answers(serving, None)
+    recorder, kernels = Recorder(), by and by()
+    assert _tokens(_answers(serving, recorder, kernels)) == _tokens(_answers(serving, None))
     assert 0 < recorder.recorded < recorder.replayed
+    if kernels:
+        assert kernels.attended > 0 < kernels.adapted
+
+
+def _tokens(answers: list[list[Chunk]]) -> list[list[int]]:
+    return [[chunk.token for chunk in answer] for answer in answers]
+
+
+def test_a_table_of_answers_gives_what_packed_ones_give(make: Callable[..., BatchingEngine]) -> None:
+    serving = make(batch=6)._serving
+    assert serving is not None
+    packed, in_table = _answers(serving, None), _answers(serving, None, ByHand())
+    assert _tokens(in_table) == _tokens(packed)
+    for one, other in zip(packed, in_table, strict=True):
+        assert [chunk.logprob for chunk in other] == pytest.approx([chunk.logprob for chunk in one], abs=1e-4)
 
 
 def _graphs(recorder: Any) -> tuple[Slots, Graphs]:
     slots = Slots()
-    return slots, Graphs(slots, 4, torch.device("cpu"), recorder)
+    return slots, Graphs(slots, 4, recorder)
 
 
-def _forward(wanted: torch.Tensor) -> torch.Tensor:
-    return wanted[:, None].float() * torch.tensor([1.0, 10.0])
+def _run(graphs: Graphs, key: tuple[int, ...], read: torch.Tensor) -> list[list[float]]:
+    (found,) = graphs.run(key, lambda: (read[:, None].float() * torch.tensor([1.0, 10.0]),))
+    answer: list[list[float]] = found.tolist()
+    return answer
 
 
 def test_a_step_is_recorded_when_its_sizes_are_seen_again_and_told_what_is_new() -> None:
-    recorder = Recorder()
+    recorder, read = Recorder(), torch.zeros(2)
     _, graphs = _graphs(recorder)
     for number in range(1, 5):
-        logits = graphs.logits((2, 256), [number], _forward)
-        assert logits.tolist() == [[number, 10 * number], [BASE, 0]]
+        read[0] = number
+        assert _run(graphs, (2, 256), read) == [[number, 10 * number], [0, 0]]
     assert (recorder.recorded, recorder.replayed) == (1, 2)
 
 
 def test_other_adapters_make_recordings_void() -> None:
-    recorder = Recorder()
+    recorder, read = Recorder(), torch.ones(1)
     slots, graphs = _graphs(recorder)
     for _ in range(2):
-        graphs.logits((1, 256), [1], _forward)
+        _run(graphs, (1, 256), read)
     slots.version += 1
-    assert graphs.logits((1, 256), [3], _forward).tolist() == [[3, 30]]
+    assert _run(graphs, (1, 256), read) == [[1, 10]]
     assert (recorder.recorded, recorder.replayed) == (1, 0)
 
 
@@ -100,7 +125,7 @@ def test_a_step_that_cannot_be_recorded_is_computed(caplog: pytest.LogCaptureFix
 
     _, graphs = _graphs(full)
     for number in range(1, 4):
-        assert graphs.logits((1, 256), [number], _forward).tolist() == [[number, 10 * number]]
+        assert _run(graphs, (1, 256), torch.tensor([number])) == [[number, 10 * number]]
     assert caplog.text.count("no memory for it") == 1
 
 

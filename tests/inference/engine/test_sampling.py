@@ -6,16 +6,20 @@ import pytest
 import torch
 
 from forge_inference.engine.contract import Sampling
-from forge_inference.engine.sampling import Chooser, choose, filtered
+from forge_inference.engine.sampling import Choice, Chooser, choose, filtered, likeliest
 
 pytestmark = pytest.mark.model
 CPU = torch.device("cpu")
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
 
+def _choose(logits: torch.Tensor, choosers: list[Chooser]) -> list[Choice]:
+    return choose(logits, likeliest(logits), choosers)
+
+
 def _chosen(sampling: Sampling, times: int = 400, logits: torch.Tensor = LOGITS) -> list[int]:
     chooser = Chooser(sampling, [], CPU)
-    return [choose(logits[None], [chooser])[0].token for _ in range(times)]
+    return [_choose(logits[None], [chooser])[0].token for _ in range(times)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_without_a_seed_answers_differ() -> None:
 
 
 def test_the_log_probability_is_told_before_temperature_and_filters() -> None:
-    [choice] = choose(LOGITS[None] + 7, [Chooser(Sampling(temperature=3.0, top_k=1), [], CPU, top=2)])
+    [choice] = _choose(LOGITS[None] + 7, [Chooser(Sampling(temperature=3.0, top_k=1), [], CPU, top=2)])
     assert choice.token == 0
     assert choice.logprob == pytest.approx(math.log(0.5), abs=1e-5)
     assert [token for token, _ in choice.top] == [0, 1]
@@ -74,7 +78,7 @@ def test_the_log_probability_is_told_before_temperature_and_filters() -> None:
 def test_logits_that_are_no_numbers_are_told_and_disturb_no_other_answer(broken: float) -> None:
     logits = torch.tensor([[0.0, broken], [0.0, 1.0], [math.nan, math.nan]])
     hot = Sampling(temperature=1.0, top_p=0.5, top_k=1, min_p=0.1, presence_penalty=1)
-    choices = choose(logits, [Chooser(hot, [], CPU), Chooser(Sampling(), [], CPU), Chooser(Sampling(), [], CPU)])
+    choices = _choose(logits, [Chooser(hot, [], CPU), Chooser(Sampling(), [], CPU), Chooser(Sampling(), [], CPU)])
     assert [choice.is_number for choice in choices] == [False, True, False]
     assert choices[1].token == 1
 
@@ -91,7 +95,7 @@ def test_repetition_is_of_prompt_and_answer_and_the_others_of_the_answer() -> No
         chooser = Chooser(sampling, [0], CPU)
         for token in new:
             chooser.remember(token)
-        return choose(logits[None], [chooser])[0].token
+        return _choose(logits[None], [chooser])[0].token
 
     assert after(Sampling(), []) == 0
     assert after(Sampling(repetition_penalty=1.2), []) == 1  # 0 is in the prompt

@@ -1,7 +1,6 @@
 """The private parts of transformers that the engine leans on, one by one: an upgrade that moves one fails here."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
 from forge_inference.engine.errors import EngineError
 from forge_inference.engine.runner import Batches
+from tests.inference.engine.by_hand import ByHand
 from tests.inference.engine.conftest import PLAIN, QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
@@ -63,14 +63,22 @@ def test_the_library_has_the_parts_that_are_replaced(batches: Batches) -> None:
     assert not processor.cache.use_prefix_sharing
 
 
-def test_an_answer_that_lost_its_place_goes_on_where_it_was(
-    base: Path, adapter: Path, make: Callable[..., Any]
-) -> None:
+@pytest.mark.parametrize("kernels", [None, ByHand()], ids=["packed", "table"])
+def test_an_answer_that_lost_its_place_goes_on_where_it_was(make: Callable[..., Any], kernels: ByHand | None) -> None:
     """The cache is too small for all, so the library starts some again."""
     engine = make(batch=6, longest=200)
     serving = engine._serving
     assert serving is not None
-    small = Batches(serving.weights.model, serving.weights.adapters.slots, tokens=260, step=64, answers=6, page=4)
+    small = Batches(
+        serving.weights.model,
+        serving.weights.adapters.slots,
+        kernels,
+        tokens=260,
+        longest=200,
+        step=64,
+        answers=6,
+        page=4,
+    )
     restarted = []
     original = type(small._processor.offloading_manager).offload_requests
 

@@ -1,0 +1,60 @@
+"""What the kernels for GPUs compute, one row after another with torch's plain operations."""
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from forge_inference.engine.kernels import Pages, Rotation
+from forge_inference.engine.table import BLOCKS, POSITION, SLOT
+
+
+class ByHand:
+    """Implements Kernels. `stride`: pages from one of the cache's blocks to the next; two for each of two layers."""
+
+    def __init__(self, stride: int = 4) -> None:
+        self._stride = stride
+        self.attended = self.adapted = 0
+
+    def attend(
+        self,
+        table: torch.Tensor,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        pages: Pages,
+        scale: float,
+        rotation: Rotation | None,
+    ) -> torch.Tensor:
+        self.attended += 1
+        if rotation:
+            cosines, sines = (part[:, None] for part in rotation)
+            query, key = (each * cosines + _half_turned(each) * sines for each in (query, key))
+        mixed = torch.zeros_like(query)
+        size = pages[0].shape[1]
+        for row, told in enumerate(table.tolist()):
+            if (position := told[POSITION]) < 0:
+                continue
+            used = [block * self._stride for block in told[BLOCKS : BLOCKS + position // size + 1]]
+            for part, new in zip(pages, (key, value), strict=True):
+                part[used[-1], position % size] = new[row]
+            k, v = (part[used].flatten(0, 1)[: position + 1].transpose(0, 1) for part in pages)
+            q = query[row][:, None]
+            mixed[row] = scaled_dot_product_attention(q[None], k[None], v[None], scale=scale, enable_gqa=True)[0, :, 0]
+        return mixed
+
+    def adapt(
+        self,
+        table: torch.Tensor,
+        x: torch.Tensor,
+        answer: torch.Tensor,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        scale: torch.Tensor,
+    ) -> bool:
+        self.adapted += 1
+        answer += ((x @ a.T) * scale[table[:, SLOT]]) @ b.T
+        return True
+
+
+def _half_turned(x: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([-second, first], dim=-1)

@@ -1,0 +1,145 @@
+"""The kernels for GPUs compute what is computed by hand: on a GPU where there is one, else as C++ on the CPU."""
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape
+from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
+from forge_inference.engine.table import BLOCKS
+from tests.inference.engine.by_hand import ByHand
+
+pytestmark = pytest.mark.model
+ON_GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if ON_GPU else "cpu")
+PAGE, ROW, STRIDE = 4, BLOCKS + 16, 4
+# The last row only fills up.
+POSITIONS = [0, 3, 38, 61, 17, -1]
+CLOSE = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+SHAPES = [
+    pytest.param(4, 2, 64, torch.bfloat16, id="bfloat16"),
+    pytest.param(6, 2, 16, torch.float32, id="float32, three heads to one"),
+    pytest.param(2, 2, 32, torch.float32, id="float32, heads of their own"),
+]
+ON_GPUS_ONLY = [
+    pytest.param(32, 8, 128, torch.bfloat16, id="Llama 8B"),
+    pytest.param(28, 4, 128, torch.bfloat16, id="Qwen2 7B"),
+    pytest.param(4, 2, 64, torch.float16, id="float16"),
+    pytest.param(16, 1, 256, torch.bfloat16, id="wide, sixteen heads to one"),
+]
+
+
+def _kernels(shape: Shape, folder: Path) -> CudaKernels:
+    if ON_GPU:
+        gpu = torch.cuda.get_device_properties(DEVICE)
+        module = Module(compiled(SOURCE.read_text(), shape.options(), f"sm_{gpu.major}{gpu.minor}"))
+        return CudaKernels(shape, module.kernel, gpu.multi_processor_count)
+    if not (compiler := shutil.which("g++")):
+        pytest.skip("there is neither a GPU nor a C++ compiler")
+    source, library = folder / "kernels.cu", folder / "kernels.so"
+    source.write_text(SOURCE.read_text().replace("extern __shared__ float mine[];", "float *mine = dynamic_shared;"))
+    told = [*shape.options(), f'-DKERNELS="{source}"', "-Wno-unknown-pragmas"]
+    shim = Path(__file__).with_name("cuda_on_cpu.cc")
+    subprocess.run([compiler, "-std=c++20", "-O1", "-shared", "-fPIC", *told, shim, "-o", library], check=True)
+    return CudaKernels(shape, _on_cpu(ctypes.CDLL(str(library))), processors=3)
+
+
+def _on_cpu(library: ctypes.CDLL) -> Callable[[str], Launch]:
+    def kernel(name: str) -> Launch:
+        def launch(grid: Size, block: int, /, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
+            del shared
+            values = [_value(argument) for argument in arguments]
+            pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+            library.run(name.encode(), *grid, block, pointers)
+
+        return launch
+
+    return kernel
+
+
+def _value(argument: torch.Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
+    if isinstance(argument, torch.Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, int):
+        return ctypes.c_int(argument)
+    return ctypes.c_void_p(None) if argument is None else ctypes.c_float(argument)
+
+
+def _table() -> torch.Tensor:
+    """Each answer with blocks of its own, in no order."""
+    table = torch.zeros((len(POSITIONS), ROW), dtype=torch.int32)
+    needed = [position // PAGE + 1 for position in POSITIONS]
+    blocks = torch.randperm(sum(needed)).to(torch.int32).split(needed)
+    for row, (position, own) in enumerate(zip(POSITIONS, blocks, strict=True)):
+        table[row, 1], table[row, 2] = position, row % 3
+        table[row, BLOCKS : BLOCKS + len(own)] = own
+    return table
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+@pytest.mark.parametrize(("heads", "kv_heads", "width", "dtype"), SHAPES + (ON_GPUS_ONLY if ON_GPU else []))
+def test_attention_in_place_is_that_of_each_answer_alone(
+    heads: int, kv_heads: int, width: int, dtype: torch.dtype, rotated: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    shape = Shape(heads, kv_heads, width, PAGE, STRIDE, ROW, dtype)
+    kernels, table = _kernels(shape, tmp_path), _table()
+    tokens, pages = len(table), STRIDE * (int(table[:, BLOCKS:].max()) + 1)
+    q, k, v = (torch.randn(tokens, count, width) for count in (heads, kv_heads, kv_heads))
+    cache = torch.randn(2, pages, PAGE, kv_heads, width).to(dtype)
+    turn = tuple(torch.randn(2, tokens, width).to(dtype)) if rotated else None
+    q, k, v = (each.to(dtype) for each in (q, k, v))
+    expected_cache = cache.float()
+    expected = ByHand(STRIDE).attend(
+        table,
+        q.float(),
+        k.float(),
+        v.float(),
+        (expected_cache[0], expected_cache[1]),
+        0.3,
+        (turn[0].float(), turn[1].float()) if turn else None,
+    )
+    here = cache.to(DEVICE)
+    q, k, v = (each.to(DEVICE) for each in (q, k, v))
+    rotation = (turn[0].to(DEVICE), turn[1].to(DEVICE)) if turn else None
+    found = kernels.attend(table.to(DEVICE), q, k, v, (here[0], here[1]), 0.3, rotation)
+    torch.testing.assert_close(found.float().cpu(), expected, atol=CLOSE[dtype], rtol=CLOSE[dtype])
+    torch.testing.assert_close(here.float().cpu(), expected_cache, atol=CLOSE[dtype], rtol=CLOSE[dtype])
+
+
+@pytest.mark.parametrize("rank", [4, 24])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_adapters_are_added_to_the_rows_that_want_them(dtype: torch.dtype, rank: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    kernels, table = _kernels(Shape(4, 2, 64, PAGE, STRIDE, ROW, dtype), tmp_path), _table()
+    x, answer = torch.randn(len(table), 1152), torch.randn(len(table), 200)
+    a, b, scale = torch.randn(rank, 1152) / 30, torch.randn(200, rank), torch.zeros(3, rank)
+    scale[1, : rank // 2], scale[2, rank // 2 :] = 0.5, 2.0
+    x, answer, a, b, scale = (each.to(dtype) for each in (x, answer, a, b, scale))
+    expected = answer.float()
+    ByHand().adapt(table, x.float(), expected, a.float(), b.float(), scale.float())
+    table, x, here, a, b, scale = (each.to(DEVICE) for each in (table, x, answer, a, b, scale))
+    assert kernels.adapt(table, x, here, a, b, scale)
+    torch.testing.assert_close(here.float().cpu(), expected, atol=CLOSE[dtype], rtol=CLOSE[dtype])
+    assert not kernels.adapt(table, x[:, :-1], here, a[:, :-1], b, scale), "nothing is read across its end"
+
+
+def test_kernels_compile_without_a_gpu_and_without_headers() -> None:
+    options = Shape(32, 8, 128, 32, 64, 67, torch.bfloat16).options()
+    try:
+        assert compiled(SOURCE.read_text(), options, "sm_90").startswith(b"\x7fELF")
+    except Unavailable as error:
+        pytest.skip(str(error))
+    with pytest.raises(Unavailable, match="nonsense"):
+        compiled("nonsense", [], "sm_90")
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(96, torch.bfloat16), (80, torch.float16), (64, torch.float64)])
+def test_heads_that_no_kernel_is_written_for_are_refused(width: int, dtype: torch.dtype) -> None:
+    with pytest.raises(Unavailable, match=f"{width} numbers"):
+        Shape(4, 2, width, 32, 4, 67, dtype).options()
