@@ -92,7 +92,7 @@ def create_app(parts: Parts, origins: list[str]) -> FastAPI:
 
     @app.get("/")
     async def what_this_is() -> dict[str, Any]:
-        """Name, version, what is served, and where to go on: /console for people, /docs for those who write programs."""
+        """Name, version, what is served; then /console for people, and /docs for those who write programs."""
         paths = sorted(path for path in app.openapi()["paths"] if "{" not in path and path != "/")
         served = {"model": parts.engine.name, "tasks": list(parts.tasks), "paths": paths}
         return {"name": "ScientificLLM-Forge", "version": __version__, **served}
