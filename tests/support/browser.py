@@ -9,9 +9,7 @@ from typing import Literal
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING = (
-    "no Chromium here: apt-get install chromium fonts-inter, or name one in the environment variable CHROMIUM"
-)
+MISSING = "no Chromium here: apt-get install chromium fonts-inter, or name one in the environment variable CHROMIUM"
 _LIMIT = 60_000  # milliseconds: of everything that is awaited; busy machines take their time
 expect.set_options(timeout=_LIMIT)
 

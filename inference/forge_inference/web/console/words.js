@@ -36,7 +36,7 @@ export const SCOPE = {
 
 export const CRITERION = {
   addressed: ["good", "addressed"],
-  addressed_negative: ["good", "says it was not done"],
+  addressed_negative: ["mute", "says it was not done"],
   not_found: ["warn", "not found"],
   not_applicable: ["mute", "not expected"],
   not_assessable: ["mute", "cannot be said"],
@@ -80,12 +80,12 @@ export function confidence(told, answer) {
       "An option that was not given has no share in it.",
     );
   } else {
-    sentences.push(`Method: ${told.method.replaceAll("_", " ")}. ${told.interpretation}.`);
+    sentences.push(`By ${told.method.replaceAll("_", " ")}: ${told.interpretation}.`);
   }
   if (told.value !== null) {
     sentences.push(
       told.calibrated
-        ? "Calibrated: it was compared with how often such answers were right, on questions with known answers."
+        ? `Calibrated: ${told.interpretation}.`
         : `Not calibrated: nobody has measured how often answers with such a figure are right. It is no ${rounded(100 * told.value, 0)} % chance of being right.`,
     );
   }

@@ -17,6 +17,7 @@ from tests.science.papers.corpus import FOLDER
 from tests.support.browser import a_browser, a_page
 from tests.support.engines import ScriptedEngine
 from tests.support.listening import listening
+from tests.support.pictures import picture
 
 GUIDES = ROOT / "docs" / "guides"
 LARGEST = 150_000  # bytes of a picture
@@ -40,7 +41,7 @@ async def _show(page: Page, heading: str) -> None:
 
 
 async def _paper(page: Page) -> None:
-    await page.get_by_label("Or a file").set_input_files(FOLDER / "trial-iron.txt")
+    await page.get_by_label("Or a file").set_input_files(FOLDER / "rat-memory.txt")
     await page.get_by_role("button", name="Analyse", exact=True).click()
     await expect(page.locator("#paper .figure")).to_be_visible()
     await _show(page, "Reporting")
@@ -72,14 +73,14 @@ async def take() -> None:
     app = create_app(Parts(exchange, Metrics(exchange, gpus), gpus), [])
     async with listening(app) as url, a_browser() as browser:
         for name, tab, scheme, act in PICTURES:
-            async with a_page(browser, url, scheme, width=1060, height=700) as page:
+            async with a_page(browser, url, scheme, width=1280, height=860) as page:
                 await page.goto(f"/console#{tab}")
                 await act(page)
-                picture = await page.screenshot()
-            if len(picture) > LARGEST:
-                raise ValueError(f"{name} has {len(picture)} bytes")
-            (GUIDES / f"{name}.png").write_bytes(picture)
-            print(f"{name}.png: {len(picture) / 1000:.0f} kB")
+                taken = await picture(page)
+            if len(taken) > LARGEST:
+                raise ValueError(f"{name} has {len(taken)} bytes")
+            (GUIDES / f"{name}.png").write_bytes(taken)
+            print(f"{name}.png: {len(taken) / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
