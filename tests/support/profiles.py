@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,16 @@ def a_profile(
     form: str = "yes_no_maybe",
 ) -> Path:
     """Of a model that boasts: its likelihoods are right once they are divided by the temperature."""
+    path.write_text(_content(served, count, temperature, form))
+    return path
+
+
+@cache
+def _content(served: Circumstances, count: int, temperature: float, form: str) -> str:
     chance, scored = random.Random(1), []
     for _ in range(count):
         logprobs = tuple(chance.gauss(-4, 2) for _ in range(3))
         [right] = chance.choices(range(3), softmax(logprobs, temperature))
         scored.append(Scored(logprobs, right, "gene_function"))
     questions = Questions("lab.jsonl", "sha256:dd", form, ())
-    content = profile(questions, Heard(tuple(scored), 0, served), bins=10, seed=0)
-    path.write_text(content.model_dump_json(indent=1))
-    return path
+    return profile(questions, Heard(tuple(scored), 0, served), bins=10, seed=0).model_dump_json(indent=1)

@@ -45,8 +45,8 @@ def test_the_floor_sinks_as_there_are_more_questions(count: int, floor: float) -
 
 
 def test_a_perfect_model_seems_perfect_and_a_boaster_does_not() -> None:
-    inside = [figures.scores(perfect(200, seed), bins=10, seed=seed).is_as_perfect for seed in range(20)]
-    assert sum(inside) >= 18, "one in forty lies above by chance"
+    inside = [figures.scores(perfect(200, seed), bins=10, seed=seed).is_as_perfect for seed in range(12)]
+    assert sum(inside) >= 10, "one in forty lies above by chance"
     chance = random.Random(4)
     boaster = [Answer(0.9, chance.random() < 0.6, 0.9) for _ in range(200)]
     found = figures.scores(boaster, bins=10, seed=0)
