@@ -31,9 +31,9 @@ class Source {
   }
 
   /** A quotation, with the way to its place. */
-  quote({ start, end, quote, section }) {
+  quote({ start, end, quote, section, page }) {
     const show = el("button", { type: "button", class: "quiet", onclick: () => this.show(start, end, show), "aria-label": `Show in the text: ${quote.slice(0, 80)}` }, "Show in the text");
-    return el("blockquote", {}, el("p", { class: "prose" }, quote), el("p", { class: "meta" }, section ? `${section} · ` : "", show));
+    return el("blockquote", {}, el("p", { class: "prose" }, quote), el("p", { class: "meta" }, section && `${section} · `, page && `page ${page} · `, show));
   }
 
   show(start, end, from) {
@@ -49,6 +49,14 @@ class Source {
 const badge = ([kind, words]) => el("span", { class: `badge ${kind}` }, words);
 const by = (who) => el("p", { class: "meta" }, who);
 const BY_MODEL = "By the model. Each sentence it names was shown to it, and each number stands in one of them; whether they support it is yours to judge.";
+const LEFT_OUT = {
+  repeated_line: "a line of every page",
+  page_without_text: "a page without text, as scanned ones are",
+  page_too_large: "a page that is too large",
+  page_damaged: "a page that is damaged",
+  other_file: "another file, which was not sent",
+  not_run: "a command that was not run",
+};
 const BY_RULE = "By rules, without the model.";
 
 function stated(statements, source, otherwise) {
@@ -165,6 +173,8 @@ function statistics(tests, source) {
   );
 }
 
+const leftOut = (each) => [each.said || "–", LEFT_OUT[each.why] ?? each.why, each.pages.join(", ") || "–"];
+
 function origin(result, source) {
   const { coverage, dropped } = result;
   const sections = coverage.sections.map((each) => [each.kind, badge(each.used ? ["good", "read"] : ["mute", "not read"]), each.reason ?? "–"]);
@@ -174,6 +184,8 @@ function origin(result, source) {
     by(`${result.model}: ${effort(result.usage, result.timing_ms)}; ${count(coverage.model_calls, "question")} to the model.`),
     el("p", {}, `The model was shown ${coverage.sentences_shown} of ${count(coverage.sentences_total, "sentence")}; rules read all.`),
     coverage.truncated_answers > 0 && el("p", { class: "note warn" }, `${count(coverage.truncated_answers, "answer")} of the model reached the longest length: allow more tokens.`),
+    result.source.left_out.length > 0 &&
+      folded(`Left out of the text: ${count(result.source.left_out.length, "thing")}`, table("Left out", ["What", "Why", "Pages"], result.source.left_out.map(leftOut))),
     folded(`Sections that the model was shown, and those it was not`, table("Sections", ["Kind", "Model", "Why not"], sections)),
     coverage.sentences_too_long.length > 0 && folded("Sentences that fit into no prompt", coverage.sentences_too_long.map((each) => source.quote(each))),
     folded(`What the model wrote and is not told: ${dropped.items.length} of ${count(dropped.lines, "line")}`, items.length ? el("ul", { class: "plain" }, items) : by("Nothing.")),

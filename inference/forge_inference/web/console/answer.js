@@ -75,6 +75,13 @@ function answered(result, links) {
       : prose,
     result.truncated && note("warn", "The answer was cut off: it reached the longest length that was allowed."),
     result.options && weighed(result.options),
+    result.parsed?.status === "failed" && note("warn", `The model wrote no list: ${result.parsed.why}.`),
+    result.items && items(result),
+    result.unsupported_claims.length > 0 &&
+      folded(
+        `${count(result.unsupported_claims.length, "claim")} that no sentence supports`,
+        el("ul", { class: "plain" }, result.unsupported_claims.map((each) => el("li", { class: "prose" }, each.text))),
+      ),
     result.unverified_identifiers.length > 0 &&
       note(
         "bad",
@@ -84,6 +91,15 @@ function answered(result, links) {
       ),
     result.dropped_citations.length > 0 &&
       note("warn", "Citations that lead nowhere: ", result.dropped_citations.map((each) => `${each.raw} (${each.reason})`).join(", "), "."),
+  );
+}
+
+function items(result) {
+  const support = (each) => badge(each.supported ? ["good", "supported"] : ["warn", "no support"]);
+  return table(
+    "The list, one by one",
+    ["Item", "Support", "Citations"],
+    result.items.map((each) => [[each.text, each.cut_off && el("p", { class: "meta" }, "cut off")], support(each), each.citations.join(", ") || "–"]),
   );
 }
 

@@ -85,6 +85,11 @@ function asked(form, context) {
     require_context: form.elements.require_context.checked,
     include_prompt: form.elements.include_prompt.checked,
   };
+  const samples = Number(form.elements.samples.value);
+  if (samples > 1) {
+    body.confidence = { method: "answer_frequency", samples };
+    body.temperature ??= 0.7; // at 0 all answers are the same
+  }
   if (body.answer_form === "choice") {
     body.choices = form.elements.choices.value.split("\n").map((line) => line.trim()).filter(Boolean);
   }

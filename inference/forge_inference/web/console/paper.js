@@ -5,10 +5,12 @@ import { count, fill, find } from "./dom.js";
 import { chosen, working } from "./forms.js";
 import { Problem, events } from "./requests.js";
 
-// Each format of a file: by what it is known, and the field of the request that takes it.
+// Each format: by what it is known, and the field of the request that takes it. A PDF is a body of its own.
 const FORMATS = [
-  { name: "JATS", field: "jats_xml", ends: [".xml", ".nxml"], begins: /^\s*(?:<\?xml|<!DOCTYPE\s+article|<article\b)/, read: (file) => file.text() },
-  { name: "text", field: "text", ends: [".txt", ".md", ".text"], begins: /^/, read: (file) => file.text() },
+  { name: "PDF", type: "application/pdf", ends: [".pdf"] },
+  { name: "JATS", field: "jats_xml", ends: [".xml", ".nxml"], begins: /^\s*(?:<\?xml|<!DOCTYPE\s+article|<article\b)/ },
+  { name: "LaTeX", field: "latex", ends: [".tex", ".latex"], begins: /^(?:\s*%[^\n]*\n)*\s*\\documentclass/ },
+  { name: "text", field: "text", ends: [".txt", ".md", ".text"], begins: /^/ },
 ];
 
 /** Bring the form to life. */
@@ -23,14 +25,14 @@ export function paper(panel) {
 
   working(form, async (signal, say) => {
     const sent = await given(text, file.files[0]);
-    const body = { ...chosen(form, ["model"], ["max_model_calls", "max_new_tokens"]), ...sent, ...wanted(form) };
+    const body = { ...chosen(form, ["model"], ["max_model_calls", "max_new_tokens"]), ...sent.fields, ...wanted(form) };
     fill(results);
     say(body.use_model ? "Reading …" : "Applying the rules …");
     results.setAttribute("aria-busy", "true");
     bar.hidden = false;
     bar.removeAttribute("value");
     try {
-      for await (const event of events("api/v1/papers/analyze", body, signal)) {
+      for await (const event of events("api/v1/papers/analyze", body, signal, sent.file, sent.type)) {
         if (event.stage) {
           say(stage(event));
           bar.max = event.total;
@@ -66,15 +68,13 @@ function wanted(form) {
   return { analysis_type: types, use_model: !form.elements.rules_only.checked };
 }
 
-/** The field that takes what was chosen or pasted, with it. */
-async function given(text, file) {
-  if (file) {
-    const format = formatOf(file);
-    return { [format.field]: await format.read(file) };
-  }
-  if (!text.value.trim()) throw new Problem("Paste the text of a paper, or choose a file.", "text");
-  const format = FORMATS.find((each) => each.begins.test(text.value));
-  return { [format.field]: text.value };
+/** What was chosen or pasted: as a field with its text, or as a file that is sent as it is. */
+async function given(pasted, file) {
+  if (file && formatOf(file).type) return { file, type: formatOf(file).type, fields: {} };
+  if (!file && !pasted.value.trim()) throw new Problem("Paste the text of a paper, or choose a file.", "text");
+  const text = file ? await file.text() : pasted.value;
+  const format = file ? formatOf(file) : FORMATS.find((each) => each.begins?.test(text));
+  return { text, fields: { [format.field]: text } };
 }
 
 /** By its name; a name that says nothing is taken for text, and the server says if it is none. */

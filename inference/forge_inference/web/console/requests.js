@@ -18,13 +18,18 @@ export async function get(path) {
   return answer.json();
 }
 
-/** The events of a POST that streams, without its end mark. Raises Problem; AbortError when `signal` says so. */
-export async function* events(path, body, signal) {
+/**
+ * The events of a POST that streams, without its end mark. Raises Problem; AbortError when `signal` says so.
+ *
+ * A `file` of this media type is the body itself; the fields are then parameters of the address.
+ */
+export async function* events(path, fields, signal, file = null, type = "application/json") {
+  const body = { ...fields, stream: true };
   const answer = await reached(
-    fetch(path, {
+    fetch(file ? `${path}?${parameters(body)}` : path, {
       method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...body, stream: true }),
+      headers: { "content-type": type },
+      body: file ?? JSON.stringify(body),
       signal,
     }),
   );
@@ -44,6 +49,11 @@ export async function* events(path, body, signal) {
       yield event;
     }
   }
+}
+
+function parameters(body) {
+  const each = Object.entries(body).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  return new URLSearchParams(each);
 }
 
 async function reached(promise, otherwise = LOST) {
@@ -71,12 +81,15 @@ async function refusal(answer) {
 }
 
 function told(error) {
-  const message = String(error.message ?? error.type);
+  const message = plain(error);
   return /[.!?]$/.test(message) ? message : `${message}.`;
 }
 
+/** Without what a validator puts around its words. */
+const plain = (error) => String(error.message ?? error.type).replace(/\bbody: (?=Value error, )|Value error, /g, "");
+
 /** The most exact name of a field in an error: "context.1.id" rather than "context". */
 function fieldOf(error) {
-  const named = [...String(error.message).matchAll(/(?:^|; )([a-z_]+(?:[. ][\w.-]+)?):/g)].map((match) => match[1]);
+  const named = [...plain(error).matchAll(/(?:^|; )([a-z_]+(?:[. ][\w.-]+)?):/g)].map((match) => match[1]);
   return [error.param, ...named].filter(Boolean).sort((one, other) => other.length - one.length)[0] ?? null;
 }

@@ -63,6 +63,8 @@ export const rounded = (number, digits = 2) => (typeof number === "number" ? num
 /** A p-value as it would be printed. */
 export const pValue = (p) => (p < 0.001 ? "< 0.001" : p.toPrecision(2));
 
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** A confidence: its figure, whether it is calibrated, and sentences that say what it is and what it is not. */
 export function confidence(told, answer) {
   const evidence = told.evidence ?? {};
@@ -79,10 +81,13 @@ export function confidence(told, answer) {
       `Of the options given, the model puts ${rounded(100 * told.value, 0)} % of its weight on “${answer}”.`,
       "An option that was not given has no share in it.",
     );
+  } else if (told.method === "answer_frequency") {
+    sentences.push(`${told.agreeing} of ${told.samples} answers to the same question said the same; this is one of them.`);
   } else {
     sentences.push(`By ${told.method.replaceAll("_", " ")}: ${told.interpretation}.`);
   }
   if (told.value !== null) {
+    if (told.calibration_mismatch) sentences.push(`${sentence(told.interpretation)}.`);
     sentences.push(
       told.calibrated
         ? `Calibrated: ${told.interpretation}.`

@@ -150,7 +150,7 @@ async def test_a_question_is_asked_and_its_citation_followed_by_keyboard_alone(c
     await expect(page.locator("#ask .answer .chip").nth(1)).to_be_focused()
     await _to(page, "Provenance")
     await keys.press("Enter")
-    await expect(page.get_by_text("sha256:aa", exact=True)).to_be_visible()
+    await expect(page.get_by_text("sha256:aa", exact=True).first).to_be_visible()
 
 
 async def test_tabs_go_by_arrows_and_the_address_remembers_them(console: Console) -> None:
