@@ -10,7 +10,7 @@ from transformers.generation.continuous_batching.requests import RequestStatus
 from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
 
 NAME = "fair"
-_PART = 16  # of a step's tokens, one
+_PART = 32  # of a step's tokens, one
 
 
 class Fair(FIFOScheduler):
