@@ -68,7 +68,10 @@ class Adapted(nn.Module):
             self._join(part[0].device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        answer: torch.Tensor = self.base(x)
+        return self.add(x, self.base(x))
+
+    def add(self, x: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+        """To the base layer's answer, which may be changed."""
         slots = self._slots.of_token
         if slots is None or not self._parts:
             return answer

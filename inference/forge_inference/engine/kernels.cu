@@ -54,10 +54,11 @@ __device__ inline long long place_of(const int *blocks, int position, int head) 
 }
 
 // Rotates queries and keys by their position when `rotate` (arXiv:2104.09864, halves as in Llama), and puts keys and
-// values into the cache. One block for each head of a row, a thread for two numbers.
+// values into the cache. One block for each head of a row, a thread for two numbers. `pitch` is the way from one row
+// of queries to the next, `kv_pitch` of keys and values.
 extern "C" __global__ void place(
     const int *table, number *query, const number *key, const number *value, const number *cosines,
-    const number *sines, number *keys, number *values, int rotate
+    const number *sines, number *keys, number *values, int pitch, int kv_pitch, int rotate
 ) {
     constexpr int HALF = WIDTH / 2;
     int row = blockIdx.y, head = blockIdx.x, i = threadIdx.x;
@@ -68,9 +69,9 @@ extern "C" __global__ void place(
     head = asks ? head : head - HEADS;
     bool is_value = !asks && head >= KV_HEADS;
     head = is_value ? head - KV_HEADS : head;
-    const number *from = asks ? query + ((long long)row * HEADS + head) * WIDTH
-                              : (is_value ? value : key) + ((long long)row * KV_HEADS + head) * WIDTH;
-    number *to = asks ? query + ((long long)row * HEADS + head) * WIDTH
+    long long begin = (long long)row * (asks ? pitch : kv_pitch) + head * WIDTH;
+    const number *from = (asks ? query : is_value ? value : key) + begin;
+    number *to = asks ? query + begin
                       : (is_value ? values : keys) + place_of(told + BLOCKS, position, head);
     number first = from[i], second = from[i + HALF];
     if (rotate && !is_value) {
@@ -88,11 +89,13 @@ extern "C" __global__ void place(
 // head and part WIDTH sums, their largest score (in bits: powers of two) and the sum of weights.
 extern "C" __global__ void __launch_bounds__(THREADS) attend(
     const int *table, const number *query, const number *keys, const number *values, number *mixed, float *parts,
-    int splits, float scale
+    int pitch, int splits, float scale
 ) {
-    constexpr int LANES = WIDTH / VECTOR;         // threads that hold one key
+    constexpr int EACH = GROUP <= 4 && WIDTH / VECTOR >= 16 ? 2 : 1;  // vectors of a key that a thread holds
+    constexpr int LANES = WIDTH / VECTOR / EACH;  // threads that hold one key
+    constexpr int MINE = EACH * VECTOR;           // numbers of it
     constexpr int TEAMS = WARPS * (32 / LANES);   // keys that a block reads at once
-    constexpr int AHEAD = 4;                      // and how many of them a thread asks for before it waits
+    constexpr int AHEAD = 4 / EACH;               // and how many of them a thread asks for before it waits
     constexpr unsigned ALL = 0xffffffffu;
     constexpr float LOG2_E = 1.44269504f;
     __shared__ float sums[WARPS][GROUP][WIDTH];
@@ -106,26 +109,32 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     int length = told[POSITION] + 1, each = (length + splits - 1) / splits;
     int begin = split * each, end = min(length, begin + each);
 
-    float q[GROUP][VECTOR], sum[GROUP][VECTOR], top[GROUP], weight[GROUP];
+    float q[GROUP][MINE], sum[GROUP][MINE], top[GROUP], weight[GROUP];
 #pragma unroll
     for (int h = 0; h < GROUP; h++) {
-        Vector asked = read(query + ((long long)row * HEADS + head + h) * WIDTH + part * VECTOR);
         top[h] = NOTHING;
         weight[h] = 0;
 #pragma unroll
-        for (int i = 0; i < VECTOR; i++) {
-            q[h][i] = wide(asked.at[i]) * scale * LOG2_E;
-            sum[h][i] = 0;
+        for (int e = 0; e < EACH; e++) {
+            Vector asked = read(query + (long long)row * pitch + (head + h) * WIDTH + (e * LANES + part) * VECTOR);
+#pragma unroll
+            for (int i = 0; i < VECTOR; i++) {
+                q[h][e * VECTOR + i] = wide(asked.at[i]) * scale * LOG2_E;
+                sum[h][e * VECTOR + i] = 0;
+            }
         }
     }
     for (int base = begin; base < end; base += TEAMS * AHEAD) {
-        Vector k[AHEAD], v[AHEAD];
+        Vector k[AHEAD][EACH], v[AHEAD][EACH];
 #pragma unroll
         for (int u = 0; u < AHEAD; u++) {
             int at = base + u * TEAMS + team;
             long long from = place_of(told + BLOCKS, at < end ? at : begin, kv_head) + part * VECTOR;
-            k[u] = read(keys + from);
-            v[u] = read(values + from);
+#pragma unroll
+            for (int e = 0; e < EACH; e++) {
+                k[u][e] = read(keys + from + e * LANES * VECTOR);
+                v[u][e] = read(values + from + e * LANES * VECTOR);
+            }
         }
 #pragma unroll
         for (int h = 0; h < GROUP; h++) {
@@ -134,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             for (int u = 0; u < AHEAD; u++) {
                 float s = 0;
 #pragma unroll
-                for (int i = 0; i < VECTOR; i++) s += q[h][i] * wide(k[u].at[i]);
+                for (int i = 0; i < MINE; i++) s += q[h][i] * wide(k[u][i / VECTOR].at[i % VECTOR]);
 #pragma unroll
                 for (int far = LANES / 2; far; far /= 2) s += __shfl_xor_sync(ALL, s, far);
                 score[u] = base + u * TEAMS + team < end ? s : NOTHING;
@@ -144,13 +153,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             top[h] = high;
             weight[h] *= less;
 #pragma unroll
-            for (int i = 0; i < VECTOR; i++) sum[h][i] *= less;
+            for (int i = 0; i < MINE; i++) sum[h][i] *= less;
 #pragma unroll
             for (int u = 0; u < AHEAD; u++) {
                 float w = score[u] == NOTHING ? 0.0f : exp2f(score[u] - high);
                 weight[h] += w;
 #pragma unroll
-                for (int i = 0; i < VECTOR; i++) sum[h][i] += w * wide(v[u].at[i]);
+                for (int i = 0; i < MINE; i++) sum[h][i] += w * wide(v[u][i / VECTOR].at[i % VECTOR]);
             }
         }
     }
@@ -164,14 +173,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             weight[h] *= less;
             weight[h] += __shfl_xor_sync(ALL, weight[h], far);
 #pragma unroll
-            for (int i = 0; i < VECTOR; i++) {
+            for (int i = 0; i < MINE; i++) {
                 sum[h][i] *= less;
                 sum[h][i] += __shfl_xor_sync(ALL, sum[h][i], far);
             }
         }
         if (lane < LANES) {
 #pragma unroll
-            for (int i = 0; i < VECTOR; i++) sums[warp][h][part * VECTOR + i] = sum[h][i];
+            for (int i = 0; i < MINE; i++)
+                sums[warp][h][(i / VECTOR * LANES + part) * VECTOR + i % VECTOR] = sum[h][i];
             largest[warp][h] = top[h];
             weights[warp][h] = weight[h];
         }
@@ -205,7 +215,9 @@ extern "C" __global__ void join(const float *parts, number *mixed, int splits) {
     long long which = blockIdx.x;
     const float *from = parts + which * splits * (WIDTH + 2);
     float high = NOTHING, total = 0, all = 0;
+#pragma unroll 8
     for (int s = 0; s < splits; s++) high = fmaxf(high, from[s * (WIDTH + 2) + WIDTH]);
+#pragma unroll 8
     for (int s = 0; s < splits; s++) {
         const float *part = from + s * (WIDTH + 2);
         float less = exp2f(part[WIDTH] - high);
@@ -215,29 +227,96 @@ extern "C" __global__ void join(const float *parts, number *mixed, int splits) {
     mixed[which * WIDTH + threadIdx.x] = narrow(all > 0 ? total / all : 0.0f);
 }
 
+// The sum over all threads of a block, known to all of them.
+__device__ inline float over_block(float sum) {
+    __shared__ float sums[32];
+    for (int far = 16; far; far /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, far);
+    __syncthreads();  // whoever still reads the sum of before
+    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
+    __syncthreads();
+    sum = 0;
+    for (int w = 0; w < blockDim.x / 32; w++) sum += sums[w];
+    return sum;
+}
+
+// y = x W^T for one row x, of `width` numbers; a block computes SEVERAL of the numbers of y, whose count is `out`.
+// What W takes is read once, by as many loads at a time as fit: one row is all about that.
+extern "C" __global__ void __launch_bounds__(THREADS) dot(
+    const number *x, const number *w, number *y, int width, int out
+) {
+    constexpr int SEVERAL = 4;
+    int first = blockIdx.x * SEVERAL;
+    float sum[SEVERAL] = {};
+#pragma unroll 4
+    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+        Vector a = read(x + i), b[SEVERAL];
+#pragma unroll
+        for (int s = 0; s < SEVERAL; s++) b[s] = read(w + (long long)min(first + s, out - 1) * width + i);
+#pragma unroll
+        for (int s = 0; s < SEVERAL; s++)
+#pragma unroll
+            for (int j = 0; j < VECTOR; j++) sum[s] += wide(a.at[j]) * wide(b[s].at[j]);
+    }
+#pragma unroll
+    for (int s = 0; s < SEVERAL; s++) {
+        float all = over_block(sum[s]);
+        if (threadIdx.x == 0 && first + s < out) y[first + s] = narrow(all);
+    }
+}
+
+// Each row divided by the root of its mean square, times `weight` (arXiv:1910.07467).
+extern "C" __global__ void __launch_bounds__(THREADS) normalise(
+    const number *x, const number *weight, number *y, int width, float epsilon
+) {
+    long long begin = (long long)blockIdx.x * width;
+    float squares = 0;
+#pragma unroll 4
+    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+        Vector mine = read(x + begin + i);
+#pragma unroll
+        for (int j = 0; j < VECTOR; j++) squares += wide(mine.at[j]) * wide(mine.at[j]);
+    }
+    float factor = rsqrtf(over_block(squares) / width + epsilon);
+#pragma unroll 4
+    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+        Vector mine = read(x + begin + i), by = read(weight + i);
+#pragma unroll
+        for (int j = 0; j < VECTOR; j++) mine.at[j] = narrow(wide(narrow(wide(mine.at[j]) * factor)) * wide(by.at[j]));
+        *(uint4 *)(y + begin + i) = mine.all;
+    }
+}
+
+// silu(first half) * second half of each row; `width` numbers each.
+extern "C" __global__ void __launch_bounds__(THREADS) gate(const number *x, number *y, int width) {
+    const number *from = x + 2LL * blockIdx.y * width;
+    int i = (blockIdx.x * THREADS + threadIdx.x) * VECTOR;
+    if (i >= width) return;
+    Vector a = read(from + i), b = read(from + width + i);
+#pragma unroll
+    for (int j = 0; j < VECTOR; j++) {
+        float open = wide(a.at[j]);
+        a.at[j] = narrow(wide(narrow(open / (1 + exp2f(-1.44269504f * open)))) * wide(b.at[j]));
+    }
+    *(uint4 *)(y + (long long)blockIdx.y * width + i) = a.all;
+}
+
 // low = (x A^T) * scale[adapter of the row], in float32. One block for each row and some of A's; those whose scale is
 // zero belong to other adapters and are not read.
-extern "C" __global__ void __launch_bounds__(THREADS) lower(
+extern "C" __global__ void lower(
     const int *table, const number *x, const number *a, const number *scale, float *low, int width, int rank
 ) {
-    __shared__ float sums[WARPS];
     int row = blockIdx.y, slot = table[(long long)row * ROW + SLOT];
     for (int r = blockIdx.x; r < rank; r += gridDim.x) {
         float factor = wide(scale[(long long)slot * rank + r]), sum = 0;
         if (factor != 0) {
             const number *left = x + (long long)row * width, *right = a + (long long)r * width;
 #pragma unroll 4
-            for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+            for (int i = threadIdx.x * VECTOR; i < width; i += blockDim.x * VECTOR) {
                 Vector p = read(left + i), q = read(right + i);
 #pragma unroll
                 for (int j = 0; j < VECTOR; j++) sum += wide(p.at[j]) * wide(q.at[j]);
             }
-            for (int far = 16; far; far /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, far);
-            if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
-            __syncthreads();
-            sum = 0;
-            for (int w = 0; w < WARPS; w++) sum += sums[w];
-            __syncthreads();
+            sum = over_block(sum);
         }
         if (threadIdx.x == 0) low[(long long)row * rank + r] = sum * factor;
     }
@@ -245,7 +324,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) lower(
 
 // y += low B^T. One block for some columns of a row, a thread for each; its shared memory holds the row of `low`.
 extern "C" __global__ void __launch_bounds__(THREADS) lift(
-    const float *low, const number *b, number *y, int width, int rank
+    const float *low, const number *b, number *y, int pitch, int width, int rank
 ) {
     extern __shared__ float mine[];
     int row = blockIdx.y, column = blockIdx.x * THREADS + threadIdx.x;
@@ -263,6 +342,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) lift(
             for (int i = 0; i < VECTOR; i++) sum += mine[r + i] * wide(part.at[i]);
         }
     }
-    number *to = y + (long long)row * width + column;
+    number *to = y + (long long)row * pitch + column;
     *to = narrow(wide(*to) + sum);
 }

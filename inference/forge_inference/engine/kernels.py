@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch.nn.functional import linear, rms_norm, silu
 
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
 
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_suffix(".cu")
-_THREADS = 128  # of a block, as in the source
+_THREADS, _SEVERAL = 128, 4  # of a block, as in the source: its threads, and numbers that one block of `dot` computes
+_MANY_THREADS = 512  # of a block that has little to do in many places
 _NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 _MOST_PARTS = 32  # into which one answer's tokens are split
 _MOST_ROWS = 64  # blocks that share the rows of the adapters' matrices, for each token
@@ -69,7 +71,7 @@ class Shape:
 
 
 class Kernels(Protocol):
-    """One row of the table for each token. docs: engine/table.py."""
+    """Steps of one token for each answer: one row of the table (table.py) for each, and one of all other tensors."""
 
     def attend(
         self,
@@ -114,6 +116,7 @@ class CudaKernels:
         self._shape = shape
         self._place, self._attend, self._join = kernel("place"), kernel("attend"), kernel("join")
         self._lower, self._lift = kernel("lower"), kernel("lift")
+        self._dot, self._norm, self._gate = kernel("dot"), kernel("normalise"), kernel("gate")
         self._busy = 4 * processors  # blocks that keep them busy
 
     def attend(
@@ -127,16 +130,21 @@ class CudaKernels:
         rotation: Rotation | None,
     ) -> torch.Tensor:
         shape, tokens = self._shape, len(table)
-        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
-        mixed = torch.empty_like(query)
+        query, key, value = _in_rows(query), _in_rows(key), _in_rows(value)
+        if key.stride() != value.stride():
+            key, value = key.contiguous(), value.contiguous()
+        pitch, kv_pitch = query.stride(0), key.stride(0)
+        mixed = query.new_empty(query.shape)
         grid = (shape.heads + 2 * shape.kv_heads, tokens, 1)
         turn = rotation or (None, None)
-        self._place(grid, shape.width // 2, table, query, key, value, *turn, *pages, int(rotation is not None))
+        told = (pitch, kv_pitch, int(rotation is not None))
+        self._place(grid, shape.width // 2, table, query, key, value, *turn, *pages, *told)
         blocks = shape.heads // shape.group
         splits = min(_MOST_PARTS, -(-self._busy // (blocks * tokens)))
         size = tokens * shape.heads * splits * (shape.width + 2) if splits > 1 else 0
         parts = torch.empty(size, dtype=torch.float32, device=query.device)
-        self._attend((splits, blocks, tokens), _THREADS, table, query, *pages, mixed, parts, splits, float(scale))
+        grid = (splits, blocks, tokens)
+        self._attend(grid, _THREADS, table, query, *pages, mixed, parts, pitch, splits, float(scale))
         if splits > 1:
             self._join((tokens * shape.heads, 1, 1), shape.width, parts, mixed, splits)
         return mixed
@@ -151,16 +159,53 @@ class CudaKernels:
         scale: torch.Tensor,
     ) -> bool:
         (rank, into), out, tokens = a.shape, len(b), len(table)
-        whole = x.is_contiguous() and answer.is_contiguous() and x.dtype == answer.dtype == self._shape.dtype == a.dtype
-        if not whole or x.numel() != tokens * into or into % self._shape.vector or 4 * rank > _SHARED:
+        if not self._fits(x, a) or x.numel() != tokens * into or answer.stride(-1) != 1 or 4 * rank > _SHARED:
             return False
         low = torch.empty((tokens, rank), dtype=torch.float32, device=x.device)
-        self._lower((min(rank, _MOST_ROWS), tokens, 1), _THREADS, table, x, a, scale, low, into, rank)
-        self._lift((-(-out // _THREADS), tokens, 1), _THREADS, low, b, answer, out, rank, shared=4 * rank)
+        self._lower((min(rank, _MOST_ROWS), tokens, 1), _MANY_THREADS, table, x, a, scale, low, into, rank)
+        grid = (-(-out // _THREADS), tokens, 1)
+        self._lift(grid, _THREADS, low, b, answer, answer.stride(-2), out, rank, shared=4 * rank)
         return True
 
+    def multiply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """x W^T. For one row it is all about reading W once, which this does faster than what is made for many."""
+        out, into = weight.shape
+        if x.numel() != into or not self._fits(x, weight):
+            return linear(x, weight)
+        y = x.new_empty((*x.shape[:-1], out))
+        self._dot((-(-out // _SEVERAL), 1, 1), _THREADS, x, weight, y, into, out)
+        return y
 
-def load(model: Any, page: int, row: int) -> Kernels | None:
+    def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        """Each row over the root of its mean square, times `weight`."""
+        if not self._fits(x, weight):
+            return rms_norm(x, weight.shape, weight, epsilon)
+        y = torch.empty_like(x)
+        self._norm((x.numel() // len(weight), 1, 1), _THREADS, x, weight, y, len(weight), float(epsilon))
+        return y
+
+    def gate(self, x: torch.Tensor) -> torch.Tensor:
+        """SiLU of the first half of each row, times the second."""
+        width = x.shape[-1] // 2
+        if not self._fits(x, x) or width % self._shape.vector:
+            return silu(x[..., :width]) * x[..., width:]
+        y = x.new_empty((*x.shape[:-1], width))
+        rows = x.numel() // x.shape[-1]
+        self._gate((-(-width // (_THREADS * self._shape.vector)), rows, 1), _THREADS, x, y, width)
+        return y
+
+    def _fits(self, x: torch.Tensor, other: torch.Tensor) -> bool:
+        """Whether rows of both are where a thread can read several numbers at once."""
+        whole = x.is_contiguous() and other.is_contiguous() and x.shape[-1] % self._shape.vector == 0
+        return whole and x.dtype == other.dtype == self._shape.dtype
+
+
+def _in_rows(x: torch.Tensor) -> torch.Tensor:
+    """(tokens, heads, width), of which each token's numbers follow each other."""
+    return x if x.stride()[1:] == (x.shape[2], 1) else x.contiguous()
+
+
+def load(model: Any, page: int, row: int) -> CudaKernels | None:
     """For this model of transformers and a cache of `page` tokens a page; None when there are none (the log says why).
 
     `row`: numbers in a row of the table.

@@ -40,12 +40,13 @@ class Serving:
                 "InvalidSettings",
                 f"spec.serving.maxModelLen is {longest}, but the base model ends at {most} tokens.",
             )
-        if weights.device.type == "cuda":
-            fewer.use(weights.model)
+        own = kernels.load(weights.model, _PAGE, BLOCKS + -(-longest // _PAGE))
+        if own:
+            fewer.use(weights.model, own)
         self.batches = Batches(
             weights.model,
             weights.adapters.slots,
-            kernels.load(weights.model, _PAGE, BLOCKS + -(-longest // _PAGE)),
+            own,
             tokens=_cache_tokens(weights, longest, answers),
             longest=longest,
             step=max(_STEP[weights.device.type], answers),

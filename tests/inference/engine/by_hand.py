@@ -8,11 +8,11 @@ from forge_inference.engine.table import BLOCKS, POSITION, SLOT
 
 
 class ByHand:
-    """Implements Kernels. `stride`: pages from one of the cache's blocks to the next; two for each of two layers."""
+    """Implements Kernels and Arithmetic. `stride`: pages from one of the cache's blocks to the next, two of each layer."""
 
     def __init__(self, stride: int = 4) -> None:
         self._stride = stride
-        self.attended = self.adapted = 0
+        self.attended = self.adapted = self.rotated = 0
 
     def attend(
         self,
@@ -26,6 +26,7 @@ class ByHand:
     ) -> torch.Tensor:
         self.attended += 1
         if rotation:
+            self.rotated += 1
             cosines, sines = (part[:, None] for part in rotation)
             query, key = (each * cosines + _half_turned(each) * sines for each in (query, key))
         mixed = torch.zeros_like(query)
@@ -53,6 +54,16 @@ class ByHand:
         self.adapted += 1
         answer += ((x @ a.T) * scale[table[:, SLOT]]) @ b.T
         return True
+
+    def multiply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return x @ weight.T
+
+    def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        return x / (x.square().mean(dim=-1, keepdim=True) + epsilon).sqrt() * weight
+
+    def gate(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = x.chunk(2, dim=-1)
+        return first * torch.sigmoid(first) * second
 
 
 def _half_turned(x: torch.Tensor) -> torch.Tensor:

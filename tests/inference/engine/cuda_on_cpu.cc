@@ -21,7 +21,7 @@ struct uint4 {
 struct Index {
     int x, y, z;
 };
-static Index threadIdx, blockIdx, gridDim;
+static Index threadIdx, blockIdx, blockDim, gridDim;
 static float exchanged[1024], dynamic_shared[12 * 1024];
 
 static ucontext_t scheduler;
@@ -66,6 +66,7 @@ static float __uint_as_float(unsigned bits) {
     memcpy(&x, &bits, 4);
     return x;
 }
+static float rsqrtf(float x) { return 1 / sqrtf(x); }
 static unsigned __float_as_uint(float x) {
     unsigned bits;
     memcpy(&bits, &x, 4);
@@ -93,6 +94,7 @@ static float __shfl_xor_sync(unsigned, float mine, int far) {  // threads of a w
 template <class... A, size_t... I>
 static void start(void (*kernel)(A...), Index grid, int threads, void **values, std::index_sequence<I...>) {
     gridDim = grid;
+    blockDim = {threads, 1, 1};
     for (int z = 0; z < grid.z; z++)
         for (int y = 0; y < grid.y; y++)
             for (int x = 0; x < grid.x; x++) {
@@ -111,6 +113,9 @@ extern "C" void run(const char *name, int x, int y, int z, int threads, void **v
     if (wanted == "place") start(place, {x, y, z}, threads, values);
     if (wanted == "attend") start(attend, {x, y, z}, threads, values);
     if (wanted == "join") start(join, {x, y, z}, threads, values);
+    if (wanted == "dot") start(dot, {x, y, z}, threads, values);
+    if (wanted == "normalise") start(normalise, {x, y, z}, threads, values);
+    if (wanted == "gate") start(gate, {x, y, z}, threads, values);
     if (wanted == "lower") start(lower, {x, y, z}, threads, values);
     if (wanted == "lift") start(lift, {x, y, z}, threads, values);
 }

@@ -8,17 +8,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forge_inference.engine import fewer
 from forge_inference.engine.adapters import BASE, Slots
 from forge_inference.engine.answer import Ear
 from forge_inference.engine.batching import BatchingEngine
-from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
+from forge_inference.engine.contract import CHECKPOINT, Chunk, Quantization, Request
 from forge_inference.engine.errors import EngineError
 from forge_inference.engine.graphs import Graphs, Replay, standard
 from forge_inference.engine.kernels import Kernels
 from forge_inference.engine.runner import Batches
 from forge_inference.engine.serving import Serving
 from tests.inference.engine.by_hand import ByHand
-from tests.inference.engine.conftest import QUIET
+from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
 PROMPTS = ["the gene", "a protein that binds", "x", "what binds the other protein?"]
@@ -87,6 +88,19 @@ def test_a_table_of_answers_gives_what_packed_ones_give(make: Callable[..., Batc
     assert _tokens(in_table) == _tokens(packed)
     for one, other in zip(packed, in_table, strict=True):
         assert [chunk.logprob for chunk in other] == pytest.approx([chunk.logprob for chunk in one], abs=1e-4)
+
+
+@pytest.mark.parametrize("quantized", [PLAIN, NF4], ids=["plain", "nf4"])
+def test_layers_in_fewer_kernels_answer_as_before(make: Callable[..., BatchingEngine], quantized: Quantization) -> None:
+    serving = make(batch=6, quantization=quantized)._serving
+    assert serving is not None
+    model, by = serving.weights.model, ByHand()
+    before, size = _answers(serving, None), sum(weight.numel() for weight in model.parameters())
+    fewer.use(model, by)
+    assert sum(weight.numel() for weight in model.parameters()) == size
+    for kernels in (None, by):
+        assert _tokens(_answers(serving, None, kernels)) == _tokens(before)
+    assert by.attended == by.rotated
 
 
 def _graphs(recorder: Any) -> tuple[Slots, Graphs]:

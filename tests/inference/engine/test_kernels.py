@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import rms_norm, silu
 
 from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
@@ -94,20 +95,20 @@ def test_attention_in_place_is_that_of_each_answer_alone(
     cache = torch.randn(2, pages, PAGE, kv_heads, width).to(dtype)
     turn = tuple(torch.randn(2, tokens, width).to(dtype)) if rotated else None
     q, k, v = (each.to(dtype) for each in (q, k, v))
-    expected_cache = cache.float()
+    expected_cache = cache.float().clone()
     expected = ByHand(STRIDE).attend(
         table,
         q.float(),
         k.float(),
         v.float(),
         (expected_cache[0], expected_cache[1]),
-        0.3,
+        width**-0.5,
         (turn[0].float(), turn[1].float()) if turn else None,
     )
     here = cache.to(DEVICE)
     q, k, v = (each.to(DEVICE) for each in (q, k, v))
     rotation = (turn[0].to(DEVICE), turn[1].to(DEVICE)) if turn else None
-    found = kernels.attend(table.to(DEVICE), q, k, v, (here[0], here[1]), 0.3, rotation)
+    found = kernels.attend(table.to(DEVICE), q, k, v, (here[0], here[1]), width**-0.5, rotation)
     torch.testing.assert_close(found.float().cpu(), expected, atol=CLOSE[dtype], rtol=CLOSE[dtype])
     torch.testing.assert_close(here.float().cpu(), expected_cache, atol=CLOSE[dtype], rtol=CLOSE[dtype])
 
@@ -121,7 +122,7 @@ def test_adapters_are_added_to_the_rows_that_want_them(dtype: torch.dtype, rank:
     a, b, scale = torch.randn(rank, 1152) / 30, torch.randn(200, rank), torch.zeros(3, rank)
     scale[1, : rank // 2], scale[2, rank // 2 :] = 0.5, 2.0
     x, answer, a, b, scale = (each.to(dtype) for each in (x, answer, a, b, scale))
-    expected = answer.float()
+    expected = answer.float().clone()
     ByHand().adapt(table, x.float(), expected, a.float(), b.float(), scale.float())
     table, x, here, a, b, scale = (each.to(DEVICE) for each in (table, x, answer, a, b, scale))
     assert kernels.adapt(table, x, here, a, b, scale)
@@ -129,12 +130,29 @@ def test_adapters_are_added_to_the_rows_that_want_them(dtype: torch.dtype, rank:
     assert not kernels.adapt(table, x[:, :-1], here, a[:, :-1], b, scale), "nothing is read across its end"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layers_in_one_kernel_are_those_of_torch(dtype: torch.dtype, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    kernels = _kernels(Shape(4, 2, 64, PAGE, STRIDE, ROW, dtype), tmp_path)
+    x, weight = torch.randn(1, 3, 1216).to(dtype), (torch.randn(130, 1216) / 30).to(dtype)
+    close = {"atol": CLOSE[dtype], "rtol": CLOSE[dtype]}
+    here, there = x.to(DEVICE), weight.to(DEVICE)
+    one = kernels.multiply(here[:, 1:2], there).float().cpu()
+    torch.testing.assert_close(one, x[:, 1:2].float() @ weight.float().T, **close)
+    normed = kernels.norm(here, there[0], 1e-5).float().cpu()
+    torch.testing.assert_close(normed, rms_norm(x.float(), (1216,), weight[0].float(), 1e-5), **close)
+    gated = kernels.gate(here).float().cpu()
+    torch.testing.assert_close(gated, silu(x.float()[..., :608]) * x.float()[..., 608:], **close)
+
+
 def test_kernels_compile_without_a_gpu_and_without_headers() -> None:
-    options = Shape(32, 8, 128, 32, 64, 67, torch.bfloat16).options()
     try:
-        assert compiled(SOURCE.read_text(), options, "sm_90").startswith(b"\x7fELF")
+        compiled("", [], "sm_90")
     except Unavailable as error:
-        pytest.skip(str(error))
+        pytest.skip(f"torch brings no compiler for kernels here: {error}")
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        options = Shape(32, 8, 128, 32, 64, 67, dtype).options()
+        assert compiled(SOURCE.read_text(), options, "sm_90").startswith(b"\x7fELF")
     with pytest.raises(Unavailable, match="nonsense"):
         compiled("nonsense", [], "sm_90")
 

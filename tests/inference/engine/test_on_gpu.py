@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from forge_inference.engine import kernels
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Plan, Quantization, Request
 from forge_inference.telemetry.gpu import Gpus
@@ -39,20 +40,29 @@ def kind(request: pytest.FixtureRequest) -> Iterator[tuple[Plan, str]]:
     torch.cuda.empty_cache()
 
 
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "gathered"])
 async def test_a_mixed_batch_has_the_log_probabilities_of_the_model_alone(
-    make: Callable[..., BatchingEngine], base: Path, adapter: Path, kind: tuple[Plan, str]
+    make: Callable[..., BatchingEngine],
+    base: Path,
+    adapter: Path,
+    kind: tuple[Plan, str],
+    in_place: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plan, dtype = kind
+    if not in_place:
+        monkeypatch.setattr(kernels, "load", lambda *_: None)
     quantization = Quantization("none" if plan == "plain" else "nf4", double_quant=plan != "plain", compute_dtype=dtype)
     engine = make(quantization=quantization, plan=None if plan == "plain" else plan)
     loaded, model = engine.loaded(), _reference(base, adapter, quantization)
     assert loaded is not None, engine.failure()
     assert (loaded.plan, loaded.quantization, loaded.device) == (plan, quantization, "cuda:0")
+    assert loaded.steps == ("table" if in_place else "packed" if dtype == "float32" else "recorded")
     tokenizer = AutoTokenizer.from_pretrained(base)
     wanted = [(prompt, name) for prompt in PROMPTS for name in (CHECKPOINT, None)]
     answers = await asyncio.gather(*(_answer(engine, prompt, name) for prompt, name in wanted))
     again = await asyncio.gather(*(_answer(engine, prompt, name) for prompt, name in wanted))
-    assert bool(_recordings(engine)) == (dtype != "float32")
+    assert bool(_recordings(engine)) == (loaded.steps != "packed")
     for (prompt, name), answer in zip(wanted * 2, answers + again, strict=True):
         tokens = [token for token, _ in answer]
         ids = tokenizer(prompt, return_tensors="pt").input_ids
