@@ -35,7 +35,7 @@ def _panel(name: str, scores: Scores, bins: Sequence[Bin], left: int, colour: st
     perfect, interval = scores.ece_perfect, scores.ece_perfect_interval
     yield f'<text x="{left}" y="{_TOP - 26}" fill="{colour}">{escape(name)}</text>'
     yield (
-        f'<text x="{left}" y="{_TOP - 10}" fill="#555">ECE {scores.ece:.3f}; a perfectly calibrated model: '
+        f'<text x="{left}" y="{_TOP - 10}" fill="#555">ECE {scores.ece:.3f}; a perfect model: '
         f"{perfect:.3f} ({interval[0]:.3f}–{interval[1]:.3f})</text>"
     )
     for tick in range(6):
