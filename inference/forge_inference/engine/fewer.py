@@ -86,7 +86,7 @@ class _Attention:
             return found
         parts = (module.q_proj, module.k_proj, module.v_proj)
         if self._joined is None:
-            answers = [part(hidden_states) for part in parts]
+            answers: Sequence[torch.Tensor] = [part(hidden_states) for part in parts]
         else:
             answers = _answers(self._by, hidden_states, self._joined, parts)[1]
         q, k, v = (answer[0].unflatten(-1, (-1, module.head_dim)) for answer in answers)

@@ -91,11 +91,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     const int *table, const number *query, const number *keys, const number *values, number *mixed, float *parts,
     int pitch, int splits, float scale
 ) {
-    constexpr int EACH = GROUP <= 4 && WIDTH / VECTOR >= 16 ? 2 : 1;  // vectors of a key that a thread holds
-    constexpr int LANES = WIDTH / VECTOR / EACH;  // threads that hold one key
-    constexpr int MINE = EACH * VECTOR;           // numbers of it
+    constexpr int LANES = WIDTH / VECTOR;         // threads that hold one key
     constexpr int TEAMS = WARPS * (32 / LANES);   // keys that a block reads at once
-    constexpr int AHEAD = 4 / EACH;               // and how many of them a thread asks for before it waits
+    constexpr int AHEAD = 4;                      // and how many of them a thread asks for before it waits
     constexpr unsigned ALL = 0xffffffffu;
     constexpr float LOG2_E = 1.44269504f;
     __shared__ float sums[WARPS][GROUP][WIDTH];
@@ -109,32 +107,26 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     int length = told[POSITION] + 1, each = (length + splits - 1) / splits;
     int begin = split * each, end = min(length, begin + each);
 
-    float q[GROUP][MINE], sum[GROUP][MINE], top[GROUP], weight[GROUP];
+    float q[GROUP][VECTOR], sum[GROUP][VECTOR], top[GROUP], weight[GROUP];
 #pragma unroll
     for (int h = 0; h < GROUP; h++) {
+        Vector asked = read(query + (long long)row * pitch + (head + h) * WIDTH + part * VECTOR);
         top[h] = NOTHING;
         weight[h] = 0;
 #pragma unroll
-        for (int e = 0; e < EACH; e++) {
-            Vector asked = read(query + (long long)row * pitch + (head + h) * WIDTH + (e * LANES + part) * VECTOR);
-#pragma unroll
-            for (int i = 0; i < VECTOR; i++) {
-                q[h][e * VECTOR + i] = wide(asked.at[i]) * scale * LOG2_E;
-                sum[h][e * VECTOR + i] = 0;
-            }
+        for (int i = 0; i < VECTOR; i++) {
+            q[h][i] = wide(asked.at[i]) * scale * LOG2_E;
+            sum[h][i] = 0;
         }
     }
     for (int base = begin; base < end; base += TEAMS * AHEAD) {
-        Vector k[AHEAD][EACH], v[AHEAD][EACH];
+        Vector k[AHEAD], v[AHEAD];
 #pragma unroll
         for (int u = 0; u < AHEAD; u++) {
             int at = base + u * TEAMS + team;
             long long from = place_of(told + BLOCKS, at < end ? at : begin, kv_head) + part * VECTOR;
-#pragma unroll
-            for (int e = 0; e < EACH; e++) {
-                k[u][e] = read(keys + from + e * LANES * VECTOR);
-                v[u][e] = read(values + from + e * LANES * VECTOR);
-            }
+            k[u] = read(keys + from);
+            v[u] = read(values + from);
         }
 #pragma unroll
         for (int h = 0; h < GROUP; h++) {
@@ -143,7 +135,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             for (int u = 0; u < AHEAD; u++) {
                 float s = 0;
 #pragma unroll
-                for (int i = 0; i < MINE; i++) s += q[h][i] * wide(k[u][i / VECTOR].at[i % VECTOR]);
+                for (int i = 0; i < VECTOR; i++) s += q[h][i] * wide(k[u].at[i]);
 #pragma unroll
                 for (int far = LANES / 2; far; far /= 2) s += __shfl_xor_sync(ALL, s, far);
                 score[u] = base + u * TEAMS + team < end ? s : NOTHING;
@@ -153,13 +145,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             top[h] = high;
             weight[h] *= less;
 #pragma unroll
-            for (int i = 0; i < MINE; i++) sum[h][i] *= less;
+            for (int i = 0; i < VECTOR; i++) sum[h][i] *= less;
 #pragma unroll
             for (int u = 0; u < AHEAD; u++) {
                 float w = score[u] == NOTHING ? 0.0f : exp2f(score[u] - high);
                 weight[h] += w;
 #pragma unroll
-                for (int i = 0; i < MINE; i++) sum[h][i] += w * wide(v[u][i / VECTOR].at[i % VECTOR]);
+                for (int i = 0; i < VECTOR; i++) sum[h][i] += w * wide(v[u].at[i]);
             }
         }
     }
@@ -173,15 +165,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             weight[h] *= less;
             weight[h] += __shfl_xor_sync(ALL, weight[h], far);
 #pragma unroll
-            for (int i = 0; i < MINE; i++) {
+            for (int i = 0; i < VECTOR; i++) {
                 sum[h][i] *= less;
                 sum[h][i] += __shfl_xor_sync(ALL, sum[h][i], far);
             }
         }
         if (lane < LANES) {
 #pragma unroll
-            for (int i = 0; i < MINE; i++)
-                sums[warp][h][(i / VECTOR * LANES + part) * VECTOR + i % VECTOR] = sum[h][i];
+            for (int i = 0; i < VECTOR; i++) sums[warp][h][part * VECTOR + i] = sum[h][i];
             largest[warp][h] = top[h];
             weights[warp][h] = weight[h];
         }
@@ -210,21 +201,23 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     }
 }
 
-// One block for each head of a row, a thread for each number.
+// One block for each head of a row, a thread for each number. There are at most 32 parts.
 extern "C" __global__ void join(const float *parts, number *mixed, int splits) {
-    long long which = blockIdx.x;
-    const float *from = parts + which * splits * (WIDTH + 2);
-    float high = NOTHING, total = 0, all = 0;
-#pragma unroll 8
-    for (int s = 0; s < splits; s++) high = fmaxf(high, from[s * (WIDTH + 2) + WIDTH]);
+    constexpr unsigned ALL = 0xffffffffu;
+    const float *from = parts + (long long)blockIdx.x * splits * (WIDTH + 2);
+    int lane = threadIdx.x % 32;
+    float mine = lane < splits ? from[lane * (WIDTH + 2) + WIDTH] : NOTHING;
+    float all = lane < splits ? from[lane * (WIDTH + 2) + WIDTH + 1] : 0, high = mine, total = 0;
+    for (int far = 16; far; far /= 2) high = fmaxf(high, __shfl_xor_sync(ALL, high, far));
+    float less = exp2f(mine - high);
+    all *= less;
+    for (int far = 16; far; far /= 2) all += __shfl_xor_sync(ALL, all, far);
 #pragma unroll 8
     for (int s = 0; s < splits; s++) {
-        const float *part = from + s * (WIDTH + 2);
-        float less = exp2f(part[WIDTH] - high);
-        total += part[threadIdx.x] * less;
-        all += part[WIDTH + 1] * less;
+        float weight = __shfl_sync(ALL, less, s);
+        if (threadIdx.x < WIDTH) total += from[s * (WIDTH + 2) + threadIdx.x] * weight;
     }
-    mixed[which * WIDTH + threadIdx.x] = narrow(all > 0 ? total / all : 0.0f);
+    if (threadIdx.x < WIDTH) mixed[(long long)blockIdx.x * WIDTH + threadIdx.x] = narrow(all > 0 ? total / all : 0.0f);
 }
 
 // The sum over all threads of a block, known to all of them.
@@ -265,20 +258,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) dot(
 }
 
 // Each row divided by the root of its mean square, times `weight` (arXiv:1910.07467).
-extern "C" __global__ void __launch_bounds__(THREADS) normalise(
+extern "C" __global__ void normalise(
     const number *x, const number *weight, number *y, int width, float epsilon
 ) {
     long long begin = (long long)blockIdx.x * width;
     float squares = 0;
-#pragma unroll 4
-    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+    for (int i = threadIdx.x * VECTOR; i < width; i += blockDim.x * VECTOR) {
         Vector mine = read(x + begin + i);
 #pragma unroll
         for (int j = 0; j < VECTOR; j++) squares += wide(mine.at[j]) * wide(mine.at[j]);
     }
     float factor = rsqrtf(over_block(squares) / width + epsilon);
-#pragma unroll 4
-    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
+    for (int i = threadIdx.x * VECTOR; i < width; i += blockDim.x * VECTOR) {
         Vector mine = read(x + begin + i), by = read(weight + i);
 #pragma unroll
         for (int j = 0; j < VECTOR; j++) mine.at[j] = narrow(wide(narrow(wide(mine.at[j]) * factor)) * wide(by.at[j]));

@@ -146,7 +146,7 @@ class CudaKernels:
         grid = (splits, blocks, tokens)
         self._attend(grid, _THREADS, table, query, *pages, mixed, parts, pitch, splits, float(scale))
         if splits > 1:
-            self._join((tokens * shape.heads, 1, 1), shape.width, parts, mixed, splits)
+            self._join((tokens * shape.heads, 1, 1), max(shape.width, 32), parts, mixed, splits)
         return mixed
 
     def adapt(
@@ -181,7 +181,7 @@ class CudaKernels:
         if not self._fits(x, weight):
             return rms_norm(x, weight.shape, weight, epsilon)
         y = torch.empty_like(x)
-        self._norm((x.numel() // len(weight), 1, 1), _THREADS, x, weight, y, len(weight), float(epsilon))
+        self._norm((x.numel() // len(weight), 1, 1), _MANY_THREADS, x, weight, y, len(weight), float(epsilon))
         return y
 
     def gate(self, x: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from forge_inference.engine.table import BLOCKS, POSITION, SLOT
 
 
 class ByHand:
-    """Implements Kernels and Arithmetic. `stride`: pages from one of the cache's blocks to the next, two of each layer."""
+    """Implements Kernels and Arithmetic. `stride`: pages from one block of the cache to the next, two of each layer."""
 
     def __init__(self, stride: int = 4) -> None:
         self._stride = stride

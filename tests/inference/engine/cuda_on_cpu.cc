@@ -80,13 +80,16 @@ static void __syncthreads() {
     }
     while (before == meetings) next_turn();
 }
-static float __shfl_xor_sync(unsigned, float mine, int far) {  // threads of a warp shuffle in the same turns
+static float __shfl_sync(unsigned, float mine, int lane) {  // threads of a warp shuffle in the same turns
     int me = threadIdx.x;
     exchanged[me] = mine;
     next_turn();
-    float theirs = exchanged[me ^ far];
+    float theirs = exchanged[me / 32 * 32 + lane];
     next_turn();
     return theirs;
+}
+static float __shfl_xor_sync(unsigned all, float mine, int far) {
+    return __shfl_sync(all, mine, threadIdx.x % 32 ^ far);
 }
 
 #include KERNELS
