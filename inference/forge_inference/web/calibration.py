@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from forge_inference.engine.contract import CHECKPOINT, Engine
 from forge_inference.engine.errors import NotReady
-from forge_inference.science.genomics.profiles import LEAST, Content, Profile, told
+from forge_inference.science.genomics.profiles import Content, Profile, told
 from forge_inference.science.genomics.questions import template_digest
 from forge_inference.web.provenance import quantization
 
@@ -47,8 +47,7 @@ def router(engine: Engine, profiles: tuple[Profile, ...]) -> APIRouter:
 
 
 def _mounted(profile: Profile, mismatch: list[str]) -> Mounted:
-    if profile.content.questions.count < LEAST:
-        mismatch = [*mismatch, "questions"]
+    mismatch = mismatch + profile.weaknesses
     return Mounted(
         profile=profile.name,
         sha256=profile.sha256,

@@ -15,7 +15,8 @@ _FIELDS = {
     "answer_form": "another form of answer",
     "query_type": "other types of questions",
     "options": "other numbers of options",
-    "questions": f"a measurement: it rests on fewer than {LEAST} questions",
+    "questions": f"nothing yet: it rests on fewer than {LEAST} questions",
+    "ece": "nothing: measured with it, confidence was further off than chance would be",
 }
 
 
@@ -115,8 +116,7 @@ def _likeliest(
 def _meaning(profile: Profile) -> str:
     count, after = profile.content.questions.count, profile.content.measured.after
     said = f"a chance of being right, if the question is like the {count} of {profile.content.questions.file}"
-    perfect = f"ECE {after.ece:.3f}; a perfectly calibrated model would show {after.ece_perfect:.3f}"
-    return f"{said} ({perfect})" if after.is_as_perfect else f"{said}, but further off than chance would be ({perfect})"
+    return f"{said} (ECE {after.ece:.3f}; a perfectly calibrated model would show {after.ece_perfect:.3f})"
 
 
 def _calibration(profile: Profile) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from forge_inference.science.genomics.answers import declines
+from forge_inference.science.genomics.lists import items
 from forge_inference.science.text.folding import folded
 
 _MARKER = re.compile(r"\[\s*S\d[^\]\n]{0,80}\]")
-_BULLET = re.compile(r"^(?:[-*•]|\d{1,3}[.)])\s+")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -53,8 +53,8 @@ def normalised(answer: str, form: str) -> Hashable:
         return "declined"
     if form != "list":
         return _words(answer)
-    items = (_words(_BULLET.sub("", line.strip())) for line in answer.splitlines())
-    return frozenset(item for item in items if item)
+    found = items(answer)
+    return frozenset(_words(span.of(answer)) for span in found.spans) if found.form else _words(answer)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -151,9 +151,13 @@ class Profile(_Part):
             found.append("query_type")
         if not ours.options[0] <= options <= ours.options[1]:
             found.append("options")
-        if self.content.questions.count < LEAST:
-            found.append("questions")
-        return found
+        return found + self.weaknesses
+
+    @property
+    def weaknesses(self) -> list[str]:
+        """Why what was measured makes nothing calibrated, by names of what was measured."""
+        too_few, mended = self.content.questions.count < LEAST, self.content.measured.after.is_as_perfect
+        return ["questions"] * too_few + ["ece"] * (not mended)
 
 
 class UnusableProfile(ValueError):
