@@ -123,7 +123,7 @@ async def test_what_is_no_paper_is_refused_by_a_word_for_programs(name: str) -> 
         await read(content)
     assert refusal.value.code == code, str(refusal.value)
     # Two seconds on a machine that has a core for it; on a busy one, what counts is that it ends.
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 60
 
 
 async def test_with_a_password_for_changes_alone_it_is_read() -> None:

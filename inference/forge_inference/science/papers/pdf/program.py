@@ -7,7 +7,6 @@ fiftieth of it.
 
 import json
 import logging
-import os
 import resource
 import signal
 import sys
@@ -51,7 +50,6 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    os.nice(10)  # whoever waits for a token goes first
     logging.disable()  # pypdf tells of each oddity
 
 
