@@ -43,7 +43,7 @@ def test_what_is_said_again_is_counted_and_told_once() -> None:
     assert (len(found.spans), found.repeated, found.outside) == (2, 2, 1)
 
 
-@settings(deadline=None)
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text(alphabet="-*1.) ,;:\nabTP53[S]and ", max_size=80))
 def test_items_are_pieces_of_the_answer_in_their_order(answer: str) -> None:
     found = items(answer)
