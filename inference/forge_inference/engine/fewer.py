@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 from transformers.activations import SiLUActivation
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP, LlamaRMSNorm
 from transformers.models.mistral.modeling_mistral import MistralAttention, MistralMLP, MistralRMSNorm
@@ -23,9 +24,6 @@ _GATED = (LlamaMLP, MistralMLP, Qwen2MLP, Qwen3MLP)
 class Arithmetic(Protocol):
     """Each in one kernel."""
 
-    def multiply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """x W^T."""
-
     def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """Each row over the root of its mean square, times `weight`."""
 
@@ -34,14 +32,12 @@ class Arithmetic(Protocol):
 
 
 def use(model: nn.Module, by: Arithmetic) -> None:
-    """Norms, linear layers and gates of this model; its attention in steps of one token for each answer."""
+    """Norms and gates of this model, and its attention in steps of one token for each answer."""
     for module in model.modules():
         if type(module) in _NORMS:
             module.forward = MethodType(_Norm(by), module)
-        elif type(module) is nn.Linear and module.bias is None:
-            module.forward = MethodType(_Linear(by), module)
         elif type(module) in _ATTENTIONS:
-            module.forward = MethodType(_Attention(by, _joined((module.q_proj, module.k_proj, module.v_proj))), module)
+            module.forward = MethodType(_Attention(_joined((module.q_proj, module.k_proj, module.v_proj))), module)
         elif type(module) in _GATED and isinstance(module.act_fn, nn.SiLU | SiLUActivation):
             joined = _joined((module.gate_proj, module.up_proj))
             module.forward = module.forward if joined is None else MethodType(_Gated(by, joined), module)
@@ -55,18 +51,10 @@ class _Norm:
         return self._by.norm(hidden_states, module.weight, module.variance_epsilon)
 
 
-class _Linear:
-    def __init__(self, by: Arithmetic) -> None:
-        self._by = by
-
-    def __call__(self, module: Any, x: torch.Tensor) -> torch.Tensor:
-        return self._by.multiply(x, module.weight)
-
-
 class _Attention:
-    def __init__(self, by: Arithmetic, joined: torch.Tensor | None) -> None:
+    def __init__(self, joined: torch.Tensor | None) -> None:
         """`joined`: the weights of queries, keys and values, if they can be one."""
-        self._by, self._joined = by, joined
+        self._joined = joined
 
     def __call__(
         self,
@@ -88,7 +76,7 @@ class _Attention:
         if self._joined is None:
             answers: Sequence[torch.Tensor] = [part(hidden_states) for part in parts]
         else:
-            answers = _answers(self._by, hidden_states, self._joined, parts)[1]
+            answers = _answers(hidden_states, self._joined, parts)[1]
         q, k, v = (answer[0].unflatten(-1, (-1, module.head_dim)) for answer in answers)
         mixed = step.attend(module.layer_idx, q, k, v, module.scaling, (cosines.contiguous(), sines.contiguous()))
         return module.o_proj(mixed.flatten(1)[None]), None
@@ -100,7 +88,7 @@ class _Gated:
         self._by, self._joined = by, joined
 
     def __call__(self, module: Any, x: torch.Tensor) -> torch.Tensor:
-        both, _ = _answers(self._by, x, self._joined, (module.gate_proj, module.up_proj))
+        both, _ = _answers(x, self._joined, (module.gate_proj, module.up_proj))
         found: torch.Tensor = module.down_proj(self._by.gate(both))
         return found
 
@@ -120,10 +108,10 @@ def _joined(parts: Sequence[nn.Module]) -> torch.Tensor | None:
 
 
 def _answers(
-    by: Arithmetic, x: torch.Tensor, joined: torch.Tensor, parts: Sequence[nn.Module]
+    x: torch.Tensor, joined: torch.Tensor, parts: Sequence[nn.Module]
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     """What these layers answer, as one tensor and as its parts."""
-    whole = by.multiply(x, joined)
+    whole = linear(x, joined)
     sizes = [(part.base if isinstance(part, Adapted) else part).out_features for part in parts]
     answers = whole.split(sizes, dim=-1)
     for part, mine in zip(parts, answers, strict=True):

@@ -47,6 +47,27 @@ __device__ inline Vector read(const number *from) {
     return found;
 }
 
+// Copies sixteen bytes into shared memory while the thread goes on, where the GPU can.
+__device__ inline void fetch(uint4 *to, const number *from) {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+#else
+    *to = *(const uint4 *)from;
+#endif
+}
+// Ends a group of them.
+__device__ inline void fetched() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;");
+#endif
+}
+// Waits until no more than the last LATE groups are on their way.
+template <int LATE> __device__ inline void arrived() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(LATE) : "memory");
+#endif
+}
+
 // Where a token's key or value of one head begins.
 __device__ inline long long place_of(const int *blocks, int position, int head) {
     long long page = (long long)blocks[position / PAGE] * STRIDE;
@@ -93,10 +114,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
 ) {
     constexpr int LANES = WIDTH / VECTOR;         // threads that hold one key
     constexpr int TEAMS = WARPS * (32 / LANES);   // keys that a block reads at once
-    constexpr int AHEAD = 4;                      // and how many of them a thread asks for before it waits
+    constexpr int AHEAD = 2;                      // and how many of them a thread takes at a time
+    constexpr int STAGES = 4;                     // how many times as many are on their way
     constexpr unsigned ALL = 0xffffffffu;
     constexpr float LOG2_E = 1.44269504f;
-    __shared__ float sums[WARPS][GROUP][WIDTH];
+    __shared__ union {
+        uint4 coming[STAGES][AHEAD][2][THREADS];  // each thread reads only what it asked for itself
+        float sums[WARPS][GROUP][WIDTH];          // when nothing comes any more
+    } mine;
     __shared__ float largest[WARPS][GROUP], weights[WARPS][GROUP];
 
     int split = blockIdx.x, row = blockIdx.z;
@@ -119,14 +144,26 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             sum[h][i] = 0;
         }
     }
-    for (int base = begin; base < end; base += TEAMS * AHEAD) {
+    int groups = end > begin ? (end - begin + TEAMS * AHEAD - 1) / (TEAMS * AHEAD) : 0;
+    for (int ask = 0, g = 1 - STAGES; g < groups; ask++, g++) {
+        if (ask < groups) {
+#pragma unroll
+            for (int u = 0; u < AHEAD; u++) {
+                int at = begin + (ask * AHEAD + u) * TEAMS + team;
+                long long from = place_of(told + BLOCKS, at < end ? at : begin, kv_head) + part * VECTOR;
+                fetch(&mine.coming[ask % STAGES][u][0][threadIdx.x], keys + from);
+                fetch(&mine.coming[ask % STAGES][u][1][threadIdx.x], values + from);
+            }
+        }
+        fetched();
+        if (g < 0) continue;
+        arrived<STAGES - 1>();
+        int base = begin + g * AHEAD * TEAMS;
         Vector k[AHEAD], v[AHEAD];
 #pragma unroll
         for (int u = 0; u < AHEAD; u++) {
-            int at = base + u * TEAMS + team;
-            long long from = place_of(told + BLOCKS, at < end ? at : begin, kv_head) + part * VECTOR;
-            k[u] = read(keys + from);
-            v[u] = read(values + from);
+            k[u].all = mine.coming[g % STAGES][u][0][threadIdx.x];
+            v[u].all = mine.coming[g % STAGES][u][1][threadIdx.x];
         }
 #pragma unroll
         for (int h = 0; h < GROUP; h++) {
@@ -155,6 +192,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             }
         }
     }
+    __syncthreads();
 #pragma unroll
     for (int h = 0; h < GROUP; h++) {  // the teams of a warp, then the warps of the block
 #pragma unroll
@@ -172,7 +210,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
         }
         if (lane < LANES) {
 #pragma unroll
-            for (int i = 0; i < VECTOR; i++) sums[warp][h][part * VECTOR + i] = sum[h][i];
+            for (int i = 0; i < VECTOR; i++) mine.sums[warp][h][part * VECTOR + i] = sum[h][i];
             largest[warp][h] = top[h];
             weights[warp][h] = weight[h];
         }
@@ -184,7 +222,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
         for (int w = 0; w < WARPS; w++) high = fmaxf(high, largest[w][h]);
         for (int w = 0; w < WARPS; w++) {
             float less = exp2f(largest[w][h] - high);
-            total += sums[w][h][i] * less;
+            total += mine.sums[w][h][i] * less;
             all += weights[w][h] * less;
         }
         long long which = (long long)row * HEADS + head + h;
@@ -230,31 +268,6 @@ __device__ inline float over_block(float sum) {
     sum = 0;
     for (int w = 0; w < blockDim.x / 32; w++) sum += sums[w];
     return sum;
-}
-
-// y = x W^T for one row x, of `width` numbers; a block computes SEVERAL of the numbers of y, whose count is `out`.
-// What W takes is read once, by as many loads at a time as fit: one row is all about that.
-extern "C" __global__ void __launch_bounds__(THREADS) dot(
-    const number *x, const number *w, number *y, int width, int out
-) {
-    constexpr int SEVERAL = 4;
-    int first = blockIdx.x * SEVERAL;
-    float sum[SEVERAL] = {};
-#pragma unroll 4
-    for (int i = threadIdx.x * VECTOR; i < width; i += THREADS * VECTOR) {
-        Vector a = read(x + i), b[SEVERAL];
-#pragma unroll
-        for (int s = 0; s < SEVERAL; s++) b[s] = read(w + (long long)min(first + s, out - 1) * width + i);
-#pragma unroll
-        for (int s = 0; s < SEVERAL; s++)
-#pragma unroll
-            for (int j = 0; j < VECTOR; j++) sum[s] += wide(a.at[j]) * wide(b[s].at[j]);
-    }
-#pragma unroll
-    for (int s = 0; s < SEVERAL; s++) {
-        float all = over_block(sum[s]);
-        if (threadIdx.x == 0 && first + s < out) y[first + s] = narrow(all);
-    }
 }
 
 // Each row divided by the root of its mean square, times `weight` (arXiv:1910.07467).

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import rms_norm, silu
 
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
 
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_suffix(".cu")
-_THREADS, _SEVERAL = 128, 4  # of a block, as in the source: its threads, and numbers that one block of `dot` computes
+_THREADS = 128  # of a block, as in the source
 _MANY_THREADS = 512  # of a block that has little to do in many places
 _NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
-_MOST_PARTS = 32  # into which one answer's tokens are split
+_MOST_PARTS = 16  # into which one answer's tokens are split
 _MOST_ROWS = 64  # blocks that share the rows of the adapters' matrices, for each token
 _SHARED = 48 * 1024  # bytes; a kernel gets more only when it asks
 
@@ -116,7 +116,7 @@ class CudaKernels:
         self._shape = shape
         self._place, self._attend, self._join = kernel("place"), kernel("attend"), kernel("join")
         self._lower, self._lift = kernel("lower"), kernel("lift")
-        self._dot, self._norm, self._gate = kernel("dot"), kernel("normalise"), kernel("gate")
+        self._norm, self._gate = kernel("normalise"), kernel("gate")
         self._busy = 4 * processors  # blocks that keep them busy
 
     def attend(
@@ -140,7 +140,7 @@ class CudaKernels:
         told = (pitch, kv_pitch, int(rotation is not None))
         self._place(grid, shape.width // 2, table, query, key, value, *turn, *pages, *told)
         blocks = shape.heads // shape.group
-        splits = min(_MOST_PARTS, -(-self._busy // (blocks * tokens)))
+        splits = min(_MOST_PARTS, max(1, self._busy // (blocks * tokens)))
         size = tokens * shape.heads * splits * (shape.width + 2) if splits > 1 else 0
         parts = torch.empty(size, dtype=torch.float32, device=query.device)
         grid = (splits, blocks, tokens)
@@ -166,15 +166,6 @@ class CudaKernels:
         grid = (-(-out // _THREADS), tokens, 1)
         self._lift(grid, _THREADS, low, b, answer, answer.stride(-2), out, rank, shared=4 * rank)
         return True
-
-    def multiply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """x W^T. For one row it is all about reading W once, which this does faster than what is made for many."""
-        out, into = weight.shape
-        if x.numel() != into or not self._fits(x, weight):
-            return linear(x, weight)
-        y = x.new_empty((*x.shape[:-1], out))
-        self._dot((-(-out // _SEVERAL), 1, 1), _THREADS, x, weight, y, into, out)
-        return y
 
     def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """Each row over the root of its mean square, times `weight`."""

@@ -55,9 +55,6 @@ class ByHand:
         answer += ((x @ a.T) * scale[table[:, SLOT]]) @ b.T
         return True
 
-    def multiply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return x @ weight.T
-
     def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         return x / (x.square().mean(dim=-1, keepdim=True) + epsilon).sqrt() * weight
 

@@ -116,7 +116,6 @@ extern "C" void run(const char *name, int x, int y, int z, int threads, void **v
     if (wanted == "place") start(place, {x, y, z}, threads, values);
     if (wanted == "attend") start(attend, {x, y, z}, threads, values);
     if (wanted == "join") start(join, {x, y, z}, threads, values);
-    if (wanted == "dot") start(dot, {x, y, z}, threads, values);
     if (wanted == "normalise") start(normalise, {x, y, z}, threads, values);
     if (wanted == "gate") start(gate, {x, y, z}, threads, values);
     if (wanted == "lower") start(lower, {x, y, z}, threads, values);

@@ -134,13 +134,11 @@ def test_adapters_are_added_to_the_rows_that_want_them(dtype: torch.dtype, rank:
 def test_layers_in_one_kernel_are_those_of_torch(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(0)
     kernels = _kernels(Shape(4, 2, 64, PAGE, STRIDE, ROW, dtype), tmp_path)
-    x, weight = torch.randn(1, 3, 1216).to(dtype), (torch.randn(130, 1216) / 30).to(dtype)
+    x, weight = torch.randn(1, 3, 1216).to(dtype), torch.randn(1216).to(dtype)
     close = {"atol": CLOSE[dtype], "rtol": CLOSE[dtype]}
     here, there = x.to(DEVICE), weight.to(DEVICE)
-    one = kernels.multiply(here[:, 1:2], there).float().cpu()
-    torch.testing.assert_close(one, x[:, 1:2].float() @ weight.float().T, **close)
-    normed = kernels.norm(here, there[0], 1e-5).float().cpu()
-    torch.testing.assert_close(normed, rms_norm(x.float(), (1216,), weight[0].float(), 1e-5), **close)
+    normed = kernels.norm(here, there, 1e-5).float().cpu()
+    torch.testing.assert_close(normed, rms_norm(x.float(), (1216,), weight.float(), 1e-5), **close)
     gated = kernels.gate(here).float().cpu()
     torch.testing.assert_close(gated, silu(x.float()[..., :608]) * x.float()[..., 608:], **close)
 
