@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     lexicons: str = Field(
         "", description="tables of names instead of the built-in ones: HGNC, OBO, or folders of these; with commas"
     )
-    calibration: str = Field("", description="profiles that forge_inference.calibrate wrote; with commas")
+    calibration: str = Field(
+        "", description="profiles that forge_inference.calibrate wrote, or folders of these; with commas"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, description="the API")
     admin_port: Port = Field(8081, description="probes, Prometheus metrics, report")
@@ -74,12 +76,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _lexicons_are_files(self) -> "Settings":
-        for path in _parts(self.lexicons):
-            try:
-                if not _files(Path(path)):
-                    raise ValueError(f"--lexicons (FORGE_LEXICONS): there is no file {path}")
-            except OSError as error:
-                raise ValueError(f"--lexicons (FORGE_LEXICONS): {path}: {error.strerror}") from error
+        _must_be_there("--lexicons (FORGE_LEXICONS)", self.lexicons)
         return self
 
     @model_validator(mode="after")
@@ -91,9 +88,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _profiles_are_files(self) -> "Settings":
-        for path in self.calibration_files:
-            if not path.is_file():
-                raise ValueError(f"--calibration (FORGE_CALIBRATION): there is no file {path}")
+        _must_be_there("--calibration (FORGE_CALIBRATION)", self.calibration)
         return self
 
     @property
@@ -124,7 +119,7 @@ class Settings(BaseSettings):
     @property
     def calibration_files(self) -> list[Path]:
         """What makes confidence calibrated."""
-        return [Path(path) for path in _parts(self.calibration)]
+        return [file for path in _parts(self.calibration) for file in _files(Path(path))]
 
     def instead(self, checkpoint: Path, quantize: bool | None) -> "Settings":
         """To serve another checkpoint of the same base model; `quantize` None: the base model as it is now."""
@@ -144,6 +139,15 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
     return [path] if path.is_file() else []
+
+
+def _must_be_there(setting: str, listed: str) -> None:
+    for path in _parts(listed):
+        try:
+            if not _files(Path(path)):
+                raise ValueError(f"{setting}: there is no file {path}")
+        except OSError as error:
+            raise ValueError(f"{setting}: {path}: {error.strerror}") from error
 
 
 def read(words: list[str]) -> Settings:
