@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 from torch.nn.functional import rms_norm, silu
+from transformers.generation.continuous_batching.cache import group_layers_by_attn_type
 
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
 
@@ -196,6 +197,22 @@ def _in_rows(x: torch.Tensor) -> torch.Tensor:
     return x if x.stride()[1:] == (x.shape[2], 1) else x.contiguous()
 
 
+def shape_of(config: Any, dtype: torch.dtype, page: int, row: int) -> Shape:
+    """Of a model's text part. Raises Unavailable."""
+    if set(group_layers_by_attn_type(config)) != {"full_attention"}:
+        raise Unavailable("some layers see a window of the last tokens, and their cache is another")
+    heads = config.num_attention_heads
+    return Shape(
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        width=getattr(config, "head_dim", None) or config.hidden_size // heads,
+        page=page,
+        stride=2 * config.num_hidden_layers,
+        row=row,
+        dtype=dtype,
+    )
+
+
 def load(model: Any, page: int, row: int) -> CudaKernels | None:
     """For this model of transformers and a cache of `page` tokens a page; None when there are none (the log says why).
 
@@ -203,19 +220,9 @@ def load(model: Any, page: int, row: int) -> CudaKernels | None:
     """
     if model.device.type != "cuda":
         return None
-    config = model.config.get_text_config()
-    heads = config.num_attention_heads
-    shape = Shape(
-        heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        width=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        page=page,
-        stride=2 * config.num_hidden_layers,
-        row=row,
-        dtype=model.dtype,
-    )
     gpu = torch.cuda.get_device_properties(model.device)
     try:
+        shape = shape_of(model.config.get_text_config(), model.dtype, page, row)
         module = Module(compiled(SOURCE.read_text(), shape.options(), f"sm_{gpu.major}{gpu.minor}"))
         return CudaKernels(shape, module.kernel, gpu.multi_processor_count)
     except Unavailable as error:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn.functional import rms_norm, silu
+from transformers import MistralConfig
 
-from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape
+from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape, shape_of
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
 from forge_inference.engine.table import BLOCKS
 from tests.inference.engine.by_hand import ByHand
@@ -159,3 +160,11 @@ def test_kernels_compile_without_a_gpu_and_without_headers() -> None:
 def test_heads_that_no_kernel_is_written_for_are_refused(width: int, dtype: torch.dtype) -> None:
     with pytest.raises(Unavailable, match=f"{width} numbers"):
         Shape(4, 2, width, 32, 4, 67, dtype).options()
+
+
+def test_a_model_whose_layers_see_a_window_is_refused() -> None:
+    sizes = {"hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 3}
+    found = shape_of(MistralConfig(**sizes, sliding_window=None), torch.bfloat16, 32, 67)
+    assert found == Shape(heads=4, kv_heads=2, width=64, page=32, stride=6, row=67, dtype=torch.bfloat16)
+    with pytest.raises(Unavailable, match="window"):
+        shape_of(MistralConfig(**sizes, sliding_window=64), torch.bfloat16, 32, 67)
