@@ -64,6 +64,8 @@ def test_what_the_api_server_stored_is_what_was_meant_so_nothing_is_written_at_r
 ) -> None:
     lab.create(science=SCIENCE)
     before = _pod(lab)["metadata"]["uid"]
+    lab.create("earlier")
+    lab.settled("earlier")  # what was still to be told of the first one has been
     audit.mark()
     lab.kube.patch("ScientificModel", "hbb", lab.namespace, {"metadata": {"labels": {"team": "genetics"}}})
     lab.create("later")
