@@ -38,8 +38,9 @@ async def serve(settings: Settings, engine: Exchangeable) -> None:
     """Until SIGTERM or SIGINT. Raises the engine's failure, and InvalidSettings for a port that is taken."""
     gpus = Gpus()
     roots = Roots(settings.roots, of_a_resource=bool(settings.checkpoint_uri))
-    profiles = _profiles(settings)
-    parts = Parts(engine, Metrics(engine, gpus), gpus, roots, _finder(settings), settings.served, profiles)
+    parts = Parts(
+        engine, Metrics(engine, gpus), gpus, roots, _finder(settings), settings.served, profiles=_profiles(settings)
+    )
     api = _server(create_app(parts, settings.origins), settings.request_timeout_seconds)
     admin = _server(create_admin_app(parts), 1)
     sockets = [_socket(settings.host, settings.port, "port"), _socket(settings.host, settings.admin_port, "admin_port")]

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 
 from tests.bench.section import write_section
+from tests.harness.places import ROOT
 from tests.science.papers.forms import forty_pages, sent_as
 
 BEGIN, END = "<!-- crowding: written by `python -m tests.bench_science.crowding` -->", "<!-- crowding: end -->"
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 FORMS = ("text", "jats_xml", "latex", "pdf_base64")
 PROMISED = 2.0
 LONGEST, NEW = 4096, 64

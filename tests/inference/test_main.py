@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -63,6 +65,30 @@ def start(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "forge_inference", *words]
     path = os.pathsep.join([str(ROOT / "inference")])
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stderr=subprocess.PIPE)
+
+
+@contextmanager
+def serving(*words: str, limit: float) -> Iterator[tuple[str, str]]:
+    """The addresses of the API and of the admin port, once it is ready; at the end it must end well."""
+    port, admin = free_port(), free_port()
+    process = start(*words, "--port", str(port), "--admin-port", str(admin), "--log-level", "warning")
+    client = httpx.Client(base_url=f"http://127.0.0.1:{admin}")  # for all looks: to make one is work
+
+    def ready() -> bool:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            return client.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        with client:
+            until(ready, limit=limit, what="the server to be ready")
+        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
 
 
 @pytest.mark.model

@@ -3,18 +3,12 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import uvicorn
 from fastapi import FastAPI
 
-
-class _Server(uvicorn.Server):
-    """Leaves signals to pytest."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+from forge_inference.serve import _Server
 
 
 @contextlib.asynccontextmanager

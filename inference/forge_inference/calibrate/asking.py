@@ -11,6 +11,7 @@ import aiohttp  # as in load; why is in docs/decisions
 from pydantic import ValidationError
 
 from forge_inference.calibrate.questions import Question, Questions
+from forge_inference.load.client import message
 from forge_inference.science.genomics.profiles import Circumstances, told
 from forge_inference.science.genomics.questions import QueryType
 
@@ -68,8 +69,7 @@ async def ask(url: str, questions: Questions, model: str | None, heard: Callable
 def _together(questions: Sequence[Question], found: Sequence[tuple[Circumstances, Scored | None]]) -> Heard:
     first = found[0][0]
     for question, (circumstances, _) in zip(questions, found, strict=True):
-        others = [name for name in Circumstances.model_fields if getattr(circumstances, name) != getattr(first, name)]
-        if others:
+        if others := circumstances.differs(first):
             raise ServerFailed(
                 f"line {question.line} was answered with another {' and '.join(others)} than line {questions[0].line}: "
                 "the model was exchanged, or the questions name several models. Nothing was written"
@@ -96,7 +96,7 @@ async def _answer(http: aiohttp.ClientSession, url: str, question: Question, mod
             continue
         break
     if status != 200:
-        raise ServerFailed(f"line {question.line}: the server answered {status}: {_message(said)}")
+        raise ServerFailed(f"line {question.line}: the server answered {status}: {message(said)}")
     try:
         return json.loads(said)
     except ValueError as error:
@@ -122,11 +122,3 @@ def _read(answer: Any, question: Question) -> tuple[Circumstances, Scored | None
     if not all(map(math.isfinite, logprobs)):
         raise ServerFailed(f"line {question.line}: a log-probability is not finite")
     return circumstances, Scored(logprobs, question.options.index(question.expected), question.type)
-
-
-def _message(said: str) -> str:
-    """The sentence in an error of ours, or else the beginning of what was said."""
-    try:
-        return str(json.loads(said)["error"]["message"])[:500]
-    except (ValueError, KeyError, TypeError):
-        return said[:500].strip()

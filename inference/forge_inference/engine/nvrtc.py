@@ -58,8 +58,8 @@ class Kernel:
         self._name, self._function, self._module = name, function, module
 
     def __call__(self, grid: Size, block: int, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
-        """Tensors and None are pointers, int and float are 32 bits wide; `shared`: bytes. Raises RuntimeError."""
-        values = [_value(argument) for argument in arguments]
+        """`shared`: bytes. Raises RuntimeError."""
+        values = [as_passed(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         launch = self._module._driver.cuLaunchKernel  # noqa: SLF001
@@ -67,7 +67,8 @@ class Kernel:
             raise RuntimeError(f"the kernel {self._name} could not be started: CUDA error {error}")
 
 
-def _value(argument: torch.Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
+def as_passed(argument: torch.Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
+    """As a kernel takes it: tensors and None are pointers, int and float are 32 bits wide."""
     if isinstance(argument, torch.Tensor):
         return ctypes.c_void_p(argument.data_ptr())
     if isinstance(argument, int):

@@ -89,8 +89,9 @@ def likeliest(logits: torch.Tensor) -> torch.Tensor:
 
     In float32, which tells apart more tokens than there are.
     """
-    top, token = logits.float().max(dim=-1)
-    logprob = -torch.log(torch.exp(logits.float() - top[:, None]).sum(dim=-1))
+    wide = logits.float()
+    top, token = wide.max(dim=-1)
+    logprob = -torch.log(torch.exp(wide - top[:, None]).sum(dim=-1))
     return torch.stack([token.float(), logprob, torch.isfinite(logprob).float()], dim=1)
 
 

@@ -74,7 +74,7 @@ class Client:
         async with self._http.post(self._target.url, data=body, allow_redirects=False) as answer:
             if answer.status != 200:
                 said = (await answer.content.read(4 * _SHOWN)).decode(errors="replace")
-                failure = _by_status(answer.status, _message(said))
+                failure = _by_status(answer.status, message(said))
                 if failure.kind in REFUSED:
                     raise _Refused(failure, _wait(answer.headers.get("Retry-After", "")))
                 record.failure = failure
@@ -115,7 +115,7 @@ def _by_status(status: int, message: str) -> Failure:
     return Failure(kind if kind in REFUSED else f"HTTP {kind}", message)
 
 
-def _message(said: str) -> str:
+def message(said: str) -> str:
     """The sentence in an error of OpenAI's shape, or else the beginning of what was said."""
     try:
         return str(json.loads(said)["error"]["message"])[:_SHOWN]

@@ -79,7 +79,7 @@ async def _one_of(asking: Callable[[Query], "_Asking"], index: int, asked: dict[
         faults = ("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))[:2000]
         return {"index": index, "answer": None, **errors.body("InvalidRequest", faults)}
     except EngineError as error:
-        return {"index": index, "answer": None, **errors.body(type(error).__name__, str(error))}
+        return {"index": index, "answer": None, **errors.told(error)}
 
 
 class _Asking:

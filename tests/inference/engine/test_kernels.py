@@ -12,7 +12,7 @@ from torch.nn.functional import rms_norm, silu
 from transformers import MistralConfig
 
 from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape, shape_of
-from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
+from forge_inference.engine.nvrtc import Module, Size, Unavailable, as_passed, compiled
 from forge_inference.engine.table import BLOCKS
 from tests.inference.engine.by_hand import ByHand
 
@@ -55,21 +55,13 @@ def _on_cpu(library: ctypes.CDLL) -> Callable[[str], Launch]:
     def kernel(name: str) -> Launch:
         def launch(grid: Size, block: int, /, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
             del shared
-            values = [_value(argument) for argument in arguments]
+            values = [as_passed(argument) for argument in arguments]
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
             library.run(name.encode(), *grid, block, pointers)
 
         return launch
 
     return kernel
-
-
-def _value(argument: torch.Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
-    if isinstance(argument, torch.Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, int):
-        return ctypes.c_int(argument)
-    return ctypes.c_void_p(None) if argument is None else ctypes.c_float(argument)
 
 
 def _table() -> torch.Tensor:

@@ -3,16 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.harness import places
-from tests.inference.test_main import start
-from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.inference.test_main import serving
 
 LONGEST = 2048  # tokens of a prompt and its answer
 PATIENCE = 900.0  # seconds for one answer: a busy machine is no fault
@@ -27,34 +24,11 @@ def _trained() -> tuple[Path, Path]:
     return base, adapter
 
 
-@contextmanager
-def _server(base: Path, adapter: Path) -> Iterator[tuple[str, str]]:
-    port, admin = free_port(), free_port()
-    process = start(
-        *("--checkpoint", str(adapter), "--base-model", str(base), "--max-model-len", str(LONGEST)),
-        *("--port", str(port), "--admin-port", str(admin), "--log-level", "warning"),
-        *("--request-timeout-seconds", str(PATIENCE)),
-    )
-
-    def ready() -> bool:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        try:
-            return httpx.get(f"http://127.0.0.1:{admin}/readyz").is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(ready, limit=PATIENCE, what="the server to be ready", pause=0.5)
-        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors.decode()
-
-
 @pytest.fixture(scope="session")
 def _served() -> Iterator[tuple[str, str]]:
-    with _server(*_trained()) as found:
+    base, adapter = _trained()
+    flags = ("--checkpoint", str(adapter), "--base-model", str(base), "--max-model-len", str(LONGEST))
+    with serving(*flags, "--request-timeout-seconds", str(PATIENCE), limit=PATIENCE) as found:
         yield found
 
 

@@ -8,13 +8,11 @@ import httpx
 import pytest
 
 from forge_inference.web.middleware import BODY_LIMIT, PDF_LIMIT
-from tests.science.papers.corpus import FOLDER
+from tests.inference.web.test_papers import ANALYZE, MOUSE, _quotes
 from tests.science.papers.forms import as_latex
 from tests.support.engines import ScriptedEngine
 from tests.support.pdfs import a_pdf, encrypted, lines, set_in_pages, stream
 
-ANALYZE = "/api/v1/papers/analyze"
-MOUSE = (FOLDER / "mouse-colitis.txt").read_text()
 PDF = {"content-type": "application/pdf"}
 
 
@@ -23,13 +21,6 @@ async def _analysed(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
-
-
-def _quotes(found: Any) -> list[dict[str, Any]]:
-    if isinstance(found, dict):
-        own = [found] if {"start", "end", "quote"} <= found.keys() else []
-        return own + [each for value in found.values() for each in _quotes(value)]
-    return [each for value in found for each in _quotes(value)] if isinstance(found, list) else []
 
 
 async def test_a_pdf_is_sent_as_it_is_and_quoted_by_its_text_and_page(api: httpx.AsyncClient) -> None:

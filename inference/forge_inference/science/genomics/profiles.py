@@ -38,6 +38,10 @@ class Circumstances(_Part):
     chat_template_sha256: Digest | None  # None: the model has no template
     wording_sha256: Digest
 
+    def differs(self, other: "Circumstances") -> list[str]:
+        """In what, by names of fields."""
+        return [field for field in Circumstances.model_fields if getattr(self, field) != getattr(other, field)]
+
 
 class ValidFor(Circumstances):
     """And what was asked."""
@@ -139,8 +143,7 @@ class Profile(_Part):
 
     def mismatches(self, answered: Circumstances) -> list[str]:
         """In what a model is another one than this was made for, by names of fields."""
-        ours = self.content.valid_for
-        return [field for field in Circumstances.model_fields if getattr(ours, field) != getattr(answered, field)]
+        return self.content.valid_for.differs(answered)
 
     def differs(self, answered: Circumstances, form: str, query_type: str, options: int) -> list[str]:
         """Why this says nothing about an answer, by names of fields; empty when it does."""

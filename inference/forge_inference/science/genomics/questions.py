@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 from forge_inference.science.genomics.context import Sentence
@@ -112,6 +113,7 @@ def _form(question: Question, kind: Kind, has_context: bool) -> str:
     return " ".join(asked)
 
 
+@cache
 def template_digest() -> str:
     """Of everything that is said around a question, so that an answer tells which wording it was given."""
     kinds = {name: [kind.task, kind.sections, kind.care] for name, kind in KINDS.items()}
