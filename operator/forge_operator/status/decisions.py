@@ -18,6 +18,7 @@ from forge_operator.status.observed import Autoscaler, Observed
 FRESH: Final = timedelta(minutes=1)
 
 _LARGEST: Final = 1e12  # that the status may hold
+_AT_FIRST: Final = 1  # replicas of a Deployment that does not say how many, as under an autoscaler
 _BY_NAME: Final = {kind.name: type_ for type_, kind in METRICS.items()}
 
 
@@ -63,7 +64,9 @@ def decisions(
     before: Mapping[str, Any] = previous.get("autoscaling") or {}
     values, chosen = seen(model, scaler), wish.chosen(model.spec.serving.max_concurrency)
     desired = observed.wanted()
-    had: int = before.get("desiredReplicas", desired)
+    # A status with a selector has told of the Deployment before. A new Deployment began with one pod, though its
+    # autoscaler may have been faster than the first look at it.
+    had: int = before.get("desiredReplicas", desired if "selector" in previous else _AT_FIRST)
     decision = _sentence(had, desired, wish, chosen, values) if had != desired else None
     answer, was = _answer(conditions), _answer(previous.get("conditions") or [])
     told = {key: before[key] for key in ("lastDecision", "lastDecisionTime") if key in before}

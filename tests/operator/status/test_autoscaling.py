@@ -17,6 +17,7 @@ WISH = {
     "maxReplicas": 5,
     "metrics": [{"type": "QueueDepth", "target": 2}, {"type": "LatencyP95", "target": 5}],
 }
+RAN = {"selector": "model=hbb"}  # what a status tells of a Deployment, also before it is scaled
 SEEN = {"forge_queue_depth": "7200m", "forge_latency_p95_seconds": "1"}
 
 
@@ -207,8 +208,8 @@ def test_a_model_that_grows_with_ready_pods_stays_ready() -> None:
 def test_a_decision_is_told_in_words(
     had: int, now: int, seen: dict[str, str], wish: dict[str, Any], words: str
 ) -> None:
-    before = status(an_hpa(), replicas=had, wish=wish)
-    assert "lastDecision" not in before["autoscaling"], "the first look decides nothing"
+    before = status(an_hpa(), RAN, replicas=had, wish=wish)
+    assert "lastDecision" not in before["autoscaling"], "as many as ran before it was scaled"
     found = status(an_hpa(seen), before, after=30, replicas=now, wish=wish)["autoscaling"]
     assert (found["lastDecision"], found["lastDecisionTime"]) == (words, "2026-11-26T12:00:30Z")
     assert (found["currentReplicas"], found["desiredReplicas"]) == (now, now)
@@ -216,6 +217,12 @@ def test_a_decision_is_told_in_words(
         an_hpa(seen), status(an_hpa(seen), before, after=30, replicas=now, wish=wish), after=999, replicas=now
     )
     assert again["autoscaling"]["lastDecision"] == words
+
+
+def test_a_decision_made_before_the_first_look_at_the_deployment_is_told() -> None:
+    found = status(an_hpa({}), replicas=3, wish={"minReplicas": 3})["autoscaling"]
+    assert found["lastDecision"] == "1 → 3: minReplicas is 3", "a Deployment begins with one"
+    assert "lastDecision" not in status(an_hpa({}), replicas=1)["autoscaling"]
 
 
 def test_all_that_is_told_fits_the_resource() -> None:
