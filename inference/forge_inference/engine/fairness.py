@@ -1,7 +1,7 @@
-"""Who goes first in a step: answers, then prompts in their order, and last the prompts of patient requests.
+"""Who takes part in a step: answers, then prompts in their order, and last patient requests.
 
-A prompt's part in a step is what everybody else in it waits for. A paper is read in many long prompts, one behind the
-other, so theirs are read in small parts while somebody else is answered.
+A paper is read in many long prompts, one behind the other, and what is patient lengthens the step for everybody else
+in it. So it takes part only as long as the others lose no more than a part of their time by it.
 """
 
 from typing import Any
@@ -10,22 +10,49 @@ from transformers.generation.continuous_batching.requests import RequestStatus
 from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
 
 NAME = "fair"
-_PART = 32  # of a step's tokens, one
+_PART = 32  # of a step's tokens, one is of a patient prompt while others are in it
+_LOST = 0.4  # seconds that the others may lose to patient requests, for each of their own
+_SLOWER = 1.02  # a step of the others' own may take so many times the last before it is said to be one
 
 
 class Fair(FIFOScheduler):
-    """The library's scheduler, with candidates in another order."""
+    """The library's scheduler, with candidates in another order, and sometimes without the patient ones.
+
+    `answer.patient` says who is. Steps in which nobody else takes part are theirs alone.
+    """
+
+    _alone = float("inf")  # seconds of a step of the others
+    _owed = 0.0  # seconds that patient requests took of the others'
+    _others = _patient = False  # whether they took part in the last step
+
+    def took(self, seconds: float) -> None:
+        """How long the step took that was scheduled last."""
+        if self._others and self._patient:
+            self._owed += max(0.0, seconds - self._alone)
+        elif self._others:
+            self._alone = min(seconds, self._alone * _SLOWER)
+            self._owed = max(0.0, self._owed - seconds * _LOST)
 
     def _process_candidates(self, candidates: list[Any], token_budget: int, *more: Any) -> Any:
-        """Called for each step with everybody who may take part in it; what is patient has `answer.patient`."""
-        answers = [each for each in candidates if each.status == RequestStatus.DECODING]
-        prompts = [each for each in candidates if each.status != RequestStatus.DECODING]
-        hasty = [each for each in prompts if not each.answer.patient]
-        patient = [each for each in prompts if each.answer.patient]
-        if patient and (hasty or not all(each.answer.patient for each in answers)):
-            needed = len(answers) + sum(len(each.remaining_prefill_tokens) for each in hasty)
+        """Called for each step with everybody who may take part in it."""
+        others = [each for each in candidates if not each.answer.patient]
+        patient = [each for each in candidates if each.answer.patient]
+        self._others, self._patient = bool(others), bool(patient)
+        if others and patient:
+            if self._owed > 0 or self._alone == float("inf"):
+                self._patient = False
+                found = super()._process_candidates(_in_order(others), token_budget, *more)
+                if found[0]:
+                    return found
+                self._patient = True  # the cache is full of what they wrote: it becomes free by going on
+            needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in candidates if each not in patient)
+            needed += sum(each.status == RequestStatus.DECODING for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
-        return super()._process_candidates([*answers, *hasty, *patient], token_budget, *more)
+        return super()._process_candidates([*_in_order(others), *_in_order(patient)], token_budget, *more)
+
+
+def _in_order(candidates: list[Any]) -> list[Any]:
+    return sorted(candidates, key=lambda each: each.status != RequestStatus.DECODING)
 
 
 SCHEDULER_MAPPING[NAME] = Fair

@@ -4,6 +4,7 @@ Its own runner samples a whole batch in one way and reports log-probabilities of
 answer choose in its own way and keeps the raw ones. tests/inference/engine/test_seams.py tests each seam alone.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -204,7 +205,7 @@ class Batches:
         self._late = on_gpu  # whether answers are told while the next step is computed
         self._untold: list[Answer] = []
         self._queue = manager.input_queue
-        self._scheduler = self._processor.scheduler
+        self._scheduler: fairness.Fair = self._processor.scheduler
         self._count = 0
 
     def add(self, answer: Answer) -> None:
@@ -220,12 +221,13 @@ class Batches:
     @torch.inference_mode()
     def step(self) -> int:
         """Prefill or continue as many answers as fit; how many did. Any error means that all of them are lost."""
-        processor = self._processor
+        processor, start = self._processor, time.perf_counter()
         if not processor.prepare_next_batch():
             self._tell()
             return 0
         processor._generation_step(self._model)  # noqa: SLF001
         processor.update_batch()
+        self._scheduler.took(time.perf_counter() - start)
         requests = processor.inputs_and_outputs.requests_in_batch
         self._untold = [each.state.answer for each in requests if each.has_new_token]
         if not self._late:

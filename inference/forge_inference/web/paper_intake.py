@@ -1,4 +1,4 @@
-"""Papers as they are sent: plain text, JATS, LaTeX or PDF, each made a text whose places are told."""
+"""Papers as they are sent, plain text, JATS, LaTeX or PDF: a text whose places are told, and what rules find there."""
 
 import asyncio
 
@@ -6,15 +6,16 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from forge_inference.science.papers import jats
+from forge_inference.science.papers import jats, rules
 from forge_inference.science.papers.latex import paper as latex
 from forge_inference.science.papers.pdf import reading as pdf
+from forge_inference.science.papers.rules import Rules, Wish
 from forge_inference.science.papers.source import Source, Unreadable
 from forge_inference.science.text.intake import LONGEST_TEXT, refused
 from forge_inference.web.errors import UnreadablePaper
 from forge_inference.web.paper_schemas import Analyze
 
-_PDFS_AT_ONCE = 2  # processes that read one; others wait
+_AT_ONCE = 2  # processes that read a paper; others wait
 
 
 async def from_pdf(request: Request) -> Analyze:
@@ -31,20 +32,21 @@ class Intake:
     """Reads what was sent. Raises UnreadablePaper, which names the field."""
 
     def __init__(self) -> None:
-        self._pdfs = asyncio.Semaphore(_PDFS_AT_ONCE)
+        self._papers = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(self, body: Analyze) -> Source:
+    async def read(self, body: Analyze) -> Rules:
         field = next(name for name in ("text", "jats_xml", "latex", "pdf_base64") if getattr(body, name) is not None)
         try:
             if body.pdf_base64 is not None:
-                async with self._pdfs:
+                async with self._papers:
                     source = await pdf.read(body.pdf_base64)
             else:
                 source = await asyncio.to_thread(_source, body)
             await asyncio.to_thread(_check, source)
+            async with self._papers:
+                return await rules.read(source, Wish(body.analyses, body.offset_unit, body.strip_citations))
         except Unreadable as error:
             raise UnreadablePaper(field, error.code, str(error)) from error
-        return source
 
 
 def _source(body: Analyze) -> Source:

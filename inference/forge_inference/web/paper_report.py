@@ -3,24 +3,20 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import uuid4
 
 from forge_inference.engine.contract import Engine
 from forge_inference.science.papers import prompts
 from forge_inference.science.papers.answers import Statement
-from forge_inference.science.papers.datasets import Dataset, datasets
-from forge_inference.science.papers.limitations import stated
-from forge_inference.science.papers.methodology import Methodology as Methods
-from forge_inference.science.papers.methodology import Said, methodology
+from forge_inference.science.papers.methodology import Said
 from forge_inference.science.papers.paper import Paper as Text
 from forge_inference.science.papers.parts import Analysis, uses
-from forge_inference.science.papers.reporting import Judged, Report, reported
-from forge_inference.science.papers.results import Dropped as DroppedValue
-from forge_inference.science.papers.results import Result, results
+from forge_inference.science.papers.reporting import Judged, Report
+from forge_inference.science.papers.rules import Rules
 from forge_inference.science.papers.source import Source
-from forge_inference.science.papers.statistics import Recomputed, recomputed
+from forge_inference.science.papers.statistics import Recomputed
 from forge_inference.science.text.document import Span
 from forge_inference.web.paper_schemas import (
     Analyze,
@@ -46,37 +42,6 @@ _NOTICE = {
     "use": "research_use_only",
     "text": "Rules and a language model read this text; neither judges whether it is true. Not for clinical decisions.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What rules found; None where it was not asked for."""
-
-    source: Source
-    paper: Text
-    reporting: Report
-    statistics: list[Recomputed]
-    datasets: list[Dataset]
-    results: tuple[list[Result], list[DroppedValue]]
-    methods: Methods | None
-    limitations: list[Span]
-
-
-def rules(source: Source, body: Analyze) -> Rules:
-    """Read the text, and everything that no model is needed for. Takes about a second for 40 pages."""
-    analyses = body.analyses
-    paper = Text(source.text, source.page_starts, body.offset_unit, strip_citations=body.strip_citations)
-    benchmarks = "benchmarks" in analyses
-    return Rules(
-        source=source,
-        paper=paper,
-        reporting=reported(paper),
-        statistics=recomputed(paper.folded),
-        datasets=datasets(paper) if benchmarks else [],
-        results=results(paper) if benchmarks else ([], []),
-        methods=methodology(paper) if "methodology" in analyses else None,
-        limitations=[sentence.span for sentence in stated(paper)] if "limitations" in analyses else [],
-    )
 
 
 def report(engine: Engine, body: Analyze, model: str, found: Rules, read: Read) -> Paper:

@@ -21,7 +21,7 @@ from forge_inference.web import errors
 from forge_inference.web.middleware import media_type
 from forge_inference.web.models import Models
 from forge_inference.web.paper_intake import Intake, from_pdf
-from forge_inference.web.paper_report import Rules, report, rules
+from forge_inference.web.paper_report import report
 from forge_inference.web.paper_schemas import Analyze, Item, Paper, Papers
 from forge_inference.web.provenance import RESEARCH_ONLY
 from forge_inference.web.reading import Progress, Read, Reader
@@ -94,9 +94,7 @@ async def _steps(
 ) -> AsyncGenerator[Progress | Paper, None]:
     """Progress, then the result. Whatever can be refused is refused before the first progress."""
     start, name, adapter = time.monotonic(), body.model or models.name, models.adapter(body.model)
-    source = await intake.read(body)
-    # In a thread, so that short requests are answered meanwhile.
-    by_rule: Rules = await asyncio.to_thread(rules, source, body)
+    by_rule = await intake.read(body)
     read = Read()
     if body.use_model and (sentences := shown(by_rule.paper, body.analyses)):
         reader = Reader(engine, metrics, by_rule.paper, _template(body, adapter), body.style)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, takewhile
 from typing import Literal
 
 from forge_inference.engine.contract import Chunk, Engine, Request
@@ -15,6 +16,7 @@ from forge_inference.telemetry.metrics import Metrics
 
 AT_ONCE = 2  # prompts of one paper in the batch, so that a long paper leaves room for short questions
 _SUMMARY = 6  # sentences
+_DENSITY = 0.3  # tokens a character, before any were counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +71,23 @@ class Reader:
     ) -> None:
         self._engine, self._metrics, self._paper, self._template = engine, metrics, paper, template
         self._style = style
+        self._room = engine.max_model_len - (template.max_new_tokens or 0)
+        self._density = _DENSITY
         self.found = Read()
 
     async def plan(self, sentences: Sequence[Sentence], most_calls: int, extra: int) -> list[Part]:
-        """Parts that fit, each as long as possible. Raises InvalidRequest when that makes more calls than allowed."""
+        """Parts that fit, each about as long as possible. Raises InvalidRequest when these are more than allowed."""
         await self._has_room()
-        parts, at, guess = list[Part](), 0, 16
+        parts, at = list[Part](), 0
         while at < len(sentences):
-            count = await self._fitting(sentences[at:], guess)
+            count = await self._fitting(sentences[at:])
             if count == 0:
                 self.found.too_long.append(sentences[at])
                 at += 1
                 continue
             together = tuple(sentences[at : at + count])
             parts.append(Part(together, self._asked(together)))
-            at, guess = at + count, count
+            at += count
             if len(parts) + extra > most_calls:
                 share = at / len(sentences)
                 raise InvalidRequest(
@@ -101,28 +105,37 @@ class Reader:
         except PromptTooLong as error:
             raise InvalidRequest(f"max_new_tokens: no sentence would fit beside the question: {error}") from error
 
-    async def _fits(self, prompt: str) -> bool:
+    async def _tokens(self, prompt: str) -> int | None:
+        """None: more than fit."""
         try:
-            await self._engine.tokenize(self._request(prompt))
+            return len(await self._engine.tokenize(self._request(prompt)))
         except PromptTooLong:
-            return False
-        return True
+            return None
 
-    async def _fitting(self, sentences: Sequence[Sentence], guess: int) -> int:
-        """How many of the first sentences fit into one prompt: doubled until they do not, then halved to the last."""
-        fits, fails = 0, min(guess, len(sentences))
-        while await self._fits(self._asked(sentences[:fails])):
-            fits = fails
-            if fits == len(sentences):
-                return fits
-            fails = min(2 * fails, len(sentences))
+    async def _fitting(self, sentences: Sequence[Sentence]) -> int:
+        """How many of the first sentences fit into one prompt, judged by their length where tokens were counted.
+
+        Counting is what takes time, so a prompt is not counted to learn that one more sentence would be too many.
+        """
+        fits, fails, count = 0, len(sentences) + 1, self._likely(sentences, self._room)
         while fails - fits > 1:
-            middle = (fits + fails) // 2
-            if await self._fits(self._asked(sentences[:middle])):
-                fits = middle
-            else:
-                fails = middle
+            count = min(max(count, fits + 1), fails - 1)
+            prompt = self._asked(sentences[:count])
+            tokens = await self._tokens(prompt)
+            if tokens is None:
+                fails, count = count, count * 15 // 16
+                continue
+            fits, self._density = count, tokens / len(prompt)
+            more = self._likely(sentences[fits:], self._room - tokens)
+            if more == 0:
+                break
+            count = fits + more
         return fits
+
+    def _likely(self, sentences: Sequence[Sentence], room: int) -> int:
+        """How many of the first sentences are likely to have no more than so many tokens."""
+        lengths = accumulate(len(self._line(sentence)) + 1 for sentence in sentences)
+        return sum(1 for _ in takewhile(lambda length: length * self._density <= room, lengths))
 
     async def map(self, parts: Sequence[Part]) -> AsyncGenerator[Progress, None]:
         """Ask about each part, a few at once; statements come in the order of the paper."""
@@ -156,7 +169,7 @@ class Reader:
         chosen = [known[span] for span in evidence if span in known]
         self.found.summarised = "evidence" if chosen else "first_sentences"
         chosen = chosen or list(parts[0].sentences if parts else ())
-        while chosen and not await self._fits(self._summarised(chosen)):
+        while chosen and await self._tokens(self._summarised(chosen)) is None:
             kept = len(chosen) * 3 // 4
             self.found.unused += len(chosen) - kept
             chosen = chosen[:kept]
@@ -177,7 +190,10 @@ class Reader:
         return prompts.to_summarise(self._lines(sentences), _SUMMARY, self._style)
 
     def _lines(self, sentences: Sequence[Sentence]) -> list[str]:
-        return [prompts.line(sentence.number, sentence.span.of(self._paper.text)) for sentence in sentences]
+        return [self._line(sentence) for sentence in sentences]
+
+    def _line(self, sentence: Sentence) -> str:
+        return prompts.line(sentence.number, sentence.span.of(self._paper.text))
 
     def _request(self, prompt: str) -> Request:
         return replace(self._template, prompt=prompt)

@@ -1,17 +1,20 @@
-"""A patient prompt leaves each step to the others, and takes all of it when there are none."""
+"""What is patient leaves time to the others, reads in small parts beside them, and has all when there are none."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
 
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Request
+from forge_inference.engine.fairness import Fair
 from tests.inference.engine.conftest import QUIET, Gate
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.model, QUIET]
 LONG = tuple(range(3, 203))  # tokens
+Lasts = Callable[[float], list[bool]]
 
 
 async def _ends(engine: BatchingEngine, *, patient: bool) -> None:
@@ -24,11 +27,31 @@ def _asked(engine: BatchingEngine) -> int:
     return load.waiting + load.running
 
 
-@pytest.mark.parametrize(("patient", "least", "most"), [(True, 200 // 16, 40), (False, 1, 8)])
-async def test_while_somebody_is_answered_it_is_read_in_small_parts(
-    engine: BatchingEngine, gate: Gate, patient: bool, least: int, most: int
-) -> None:
-    async with aclosing(engine.generate(Request("the gene", 100, ignore_eos=True))) as other:
+@pytest.fixture
+def lasts(engine: BatchingEngine, monkeypatch: pytest.MonkeyPatch) -> Lasts:
+    """Make a step last a second, and as long as is said when a patient request takes part beside others.
+
+    Gives whether one did in each step that others took part in.
+    """
+    assert engine._serving is not None
+    scheduler = engine._serving.batches._scheduler
+    patient = list[bool]()
+
+    def said(seconds: float) -> list[bool]:
+        def took(_: float) -> None:
+            if scheduler._others:
+                patient.append(scheduler._patient)
+            Fair.took(scheduler, seconds if scheduler._patient else 1.0)
+
+        monkeypatch.setattr(scheduler, "took", took)
+        return patient
+
+    return said
+
+
+async def _steps(engine: BatchingEngine, gate: Gate, *, patient: bool) -> int:
+    """In how many steps a long prompt is read while somebody else is answered."""
+    async with aclosing(engine.generate(Request("the gene", 200, ignore_eos=True))) as other:
         gate.permits.release()
         await anext(other)
         reading, steps = asyncio.create_task(_ends(engine, patient=patient)), 0
@@ -40,7 +63,26 @@ async def test_while_somebody_is_answered_it_is_read_in_small_parts(
             await asyncio.sleep(0.01)  # what the step has told goes its way
         await reading
     gate.permits.release()
-    assert least <= steps <= most
+    return steps
+
+
+@pytest.mark.parametrize(("patient", "least", "most"), [(True, 200 // 16, 40), (False, 1, 8)])
+async def test_while_somebody_is_answered_it_is_read_in_small_parts(
+    engine: BatchingEngine, gate: Gate, lasts: Lasts, patient: bool, least: int, most: int
+) -> None:
+    lasts(1.0)
+    assert least <= await _steps(engine, gate, patient=patient) <= most
+
+
+@pytest.mark.parametrize("seconds", [1.2, 1.8, 5.0])
+async def test_it_takes_part_as_often_as_the_others_can_spare_the_time(
+    engine: BatchingEngine, gate: Gate, lasts: Lasts, seconds: float
+) -> None:
+    took_part = lasts(seconds)
+    await _steps(engine, gate, patient=True)
+    beside, own = took_part.count(True), took_part.count(False)
+    lost = (seconds - 1) * beside
+    assert 0.3 * own <= lost <= 0.4 * own + (seconds - 1) + 1e-6, "no more, but for the last, and not much less"
 
 
 async def test_alone_it_is_read_at_once(engine: BatchingEngine, gate: Gate) -> None:

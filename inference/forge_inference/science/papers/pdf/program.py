@@ -7,7 +7,6 @@ fiftieth of it.
 
 import json
 import logging
-import resource
 import signal
 import sys
 from dataclasses import asdict
@@ -18,6 +17,7 @@ import pypdf
 from pypdf.errors import DependencyError, LimitReachedError, PyPdfError
 
 from forge_inference.science.papers.pdf.pages import PageText, without_repeated
+from forge_inference.science.papers.process import limit
 from forge_inference.science.papers.source import LeftOut, Unreadable
 from forge_inference.science.text.intake import LONGEST_TEXT
 
@@ -33,7 +33,8 @@ _LETTERS = 20  # on a page, on average; fewer are marks on scanned pages
 
 def main() -> int:
     """Exits with 0 when it could tell something, if only what is wrong."""
-    _limit()
+    limit(_MEMORY, _MOST_SECONDS)
+    logging.disable()  # pypdf tells of each oddity
     content = sys.stdin.buffer.read()
     try:
         told = _read(content)
@@ -43,14 +44,6 @@ def main() -> int:
         told = {"code": "pdf_too_large", "why": f"reading it takes more than {_MEMORY >> 20} MiB of memory"}
     json.dump(told, sys.stdout)
     return 0
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    logging.disable()  # pypdf tells of each oddity
 
 
 def _read(content: bytes) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """A paper's text from a PDF, read by a process that may be ended."""
 
-import asyncio
 import json
 import logging
 import signal
-import sys
 from itertools import accumulate
-from pathlib import Path
 
+from forge_inference.science.papers.process import run
 from forge_inference.science.papers.source import LeftOut, Source, Unreadable
 
 LARGEST = 16 * 2**20  # bytes
 _LONGEST = 90  # seconds on a busy machine; the process has less of the CPU
 _PROGRAM = "forge_inference.science.papers.pdf.program"
-_PACKAGES = Path(__file__).parents[4]
 _HEAD, _TAIL = 1024, 8192  # bytes in which a PDF says that it begins and ends
 
 logger = logging.getLogger(__name__)
@@ -28,31 +25,18 @@ async def read(content: bytes) -> Source:
         raise Unreadable("not_a_pdf", "it does not begin with %PDF-: it is no PDF")
     if b"%%EOF" not in content[-_TAIL:]:
         raise Unreadable("damaged_pdf", "its end is missing: it was cut off on its way")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", _PROGRAM),
-        env={"PYTHONPATH": str(_PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
     try:
-        async with asyncio.timeout(_LONGEST):
-            output, errors = await process.communicate(content)
+        ended = await run(_PROGRAM, content, _LONGEST)
     except TimeoutError as error:
         raise Unreadable("pdf_too_slow", f"reading it takes more than {_LONGEST} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == -signal.SIGKILL:
+    if ended.status == -signal.SIGKILL:
         raise Unreadable("pdf_too_large", "reading it takes more memory than there is")
-    if process.returncode in (-signal.SIGPROF, -signal.SIGXCPU):
+    if ended.status in (-signal.SIGPROF, -signal.SIGXCPU):
         raise Unreadable("pdf_too_slow", "reading it takes far longer than its text is worth: save it again as PDF")
-    if process.returncode != 0:
-        kind = errors.decode(errors="replace").rstrip().rpartition("\n")[2].partition(":")[0]  # and nothing of the text
-        logger.error("A PDF ended its reader (%s): %s", process.returncode, kind[:100])
+    if ended.status != 0:
+        logger.error("A PDF ended its reader (%s): %s", ended.status, ended.error)
         raise Unreadable("damaged_pdf", "it cannot be read: save it again from a viewer")
-    return _source(output)
+    return _source(ended.output)
 
 
 def _source(output: bytes) -> Source:
