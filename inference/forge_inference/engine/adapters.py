@@ -70,6 +70,11 @@ class Adapted(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.add(x, self.base(x))
 
+    @property
+    def idle(self) -> bool:
+        """Whether no token of the present step wants an adapter here."""
+        return self._slots.of_token is None or not self._parts
+
     def add(self, x: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
         """To the base layer's answer, which may be changed."""
         slots = self._slots.of_token

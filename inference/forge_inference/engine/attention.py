@@ -21,13 +21,13 @@ NAME = "forge_flash"
 
 def use(model: Any) -> None:
     """Make a model of transformers compute attention here."""
-    AttentionInterface.register(NAME, _attention)
+    AttentionInterface.register(NAME, attend)
     ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, flash_attention_mask)
     # Asked for by `set_attn_implementation`, a flash attention is looked for among packages and kernels to download.
     model.config.get_text_config()._attn_implementation = NAME  # noqa: SLF001
 
 
-def _attention(
+def attend(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,

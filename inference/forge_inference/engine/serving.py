@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from forge_inference.checkpoint.preflight import Adapter
-from forge_inference.engine import fewer, kernels, proof
+from forge_inference.engine import fewer, kernels, packed, proof
 from forge_inference.engine.adapters import BASE
 from forge_inference.engine.answer import Answer, Ear
 from forge_inference.engine.contract import CHECKPOINT, AdapterEffect, Probe, Request
@@ -43,6 +43,7 @@ class Serving:
         own = kernels.load(weights.model, _PAGE, BLOCKS + -(-longest // _PAGE))
         if own:
             fewer.use(weights.model, own)
+        packed.use(weights.model)
         self.batches = Batches(
             weights.model,
             weights.adapters.slots,
