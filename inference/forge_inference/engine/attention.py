@@ -6,6 +6,7 @@ This is the flash path with what torch itself has. docs/decisions/2026-11-24-con
 """
 
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -78,26 +79,33 @@ def _on_cuda(
 def _one_by_one(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, lengths: dict[str, Any]
 ) -> torch.Tensor:
-    """The same on a CPU or in float32, one sequence after another, or all at once where each has one query."""
+    """The same on a CPU or in float32, one sequence after another, but those with one query each all at once.
+
+    These come first in a step, see `fairness`.
+    """
     mixed = torch.empty_like(query)
     queries, keys = lengths["cu_seq_lens_q"].tolist(), lengths["cu_seq_lens_k"].tolist()
     spans = [span for span in zip(queries, queries[1:], keys, keys[1:], strict=False) if span[0] < span[1]]
-    ends = tuple((first, last) for _, _, first, last in spans)
+    ends = tuple((first, last) for _, _, first, last in takewhile(lambda span: span[1] - span[0] == 1, spans))
     longest = max((last - first for first, last in ends), default=0)
-    if 1 < len(spans) == spans[-1][1] and len(spans) * longest <= 2 * ends[-1][1]:
-        mixed[: len(spans)] = _together(query[: len(spans)], key, value, scaling, ends)
-        return mixed
+    if len(ends) > 1 and len(ends) * longest <= 2 * ends[-1][1]:
+        mixed[: len(ends)] = _together(query[: len(ends)], key, value, scaling, ends)
+        spans = spans[len(ends) :]
     for begin, end, first, last in spans:
         count, length = end - begin, last - first
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in (query[begin:end], key[first:last], value[first:last]))
-        past = length - count
-        several = count not in (1, length)
-        mask = torch.ones(count, length, dtype=torch.bool, device=q.device).tril(past) if several else None
+        mask = _causal(count, length, q.device) if count not in (1, length) else None
         alone = scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=count == length > 1, scale=scaling, enable_gqa=True
         )
         mixed[begin:end] = alone.squeeze(0).transpose(0, 1)
     return mixed
+
+
+@lru_cache(maxsize=2)
+def _causal(count: int, length: int, device: torch.device) -> torch.Tensor:
+    """Which keys the last `count` of `length` tokens may read; the same for all layers of a step."""
+    return torch.ones(count, length, dtype=torch.bool, device=device).tril(length - count)
 
 
 def _together(

@@ -41,18 +41,18 @@ class Fair(FIFOScheduler):
         if others and patient:
             if self._owed > 0 or self._alone == float("inf"):
                 self._patient = False
-                found = super()._process_candidates(_in_order(others), token_budget, *more)
+                found = super()._process_candidates(sorted(others, key=_turn), token_budget, *more)
                 if found[0]:
                     return found
                 self._patient = True  # the cache is full of what they wrote: it becomes free by going on
             needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in candidates if each not in patient)
             needed += sum(each.status == RequestStatus.DECODING for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
-        return super()._process_candidates([*_in_order(others), *_in_order(patient)], token_budget, *more)
+        return super()._process_candidates(sorted(candidates, key=_turn), token_budget, *more)
 
 
-def _in_order(candidates: list[Any]) -> list[Any]:
-    return sorted(candidates, key=lambda each: each.status != RequestStatus.DECODING)
+def _turn(each: Any) -> tuple[bool, bool]:
+    return each.status != RequestStatus.DECODING, each.answer.patient
 
 
 SCHEDULER_MAPPING[NAME] = Fair
