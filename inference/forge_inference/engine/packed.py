@@ -1,8 +1,9 @@
 """The same layers on a CPU that computes in bfloat16, with weights laid out as its matrix units read them.
 
 torch's own linear layer lays them out anew for each multiplication of more than one row. oneDNN's layout is made once
-here (https://uxlfoundation.github.io/oneDNN, "memory format propagation"): with 8 answers at once a step's
-multiplications take six tenths of the time, with the same results. The operators are private to torch, which
+here (https://uxlfoundation.github.io/oneDNN, "memory format propagation"). One row is multiplied faster the plain way,
+which is what a single answer waits for: small models, whose weights a CPU's caches may hold, have both layouts, and
+large ones, where memory is what everybody waits for, the plain one. The operators are private to torch, which
 pyproject.toml pins; tests/inference/engine/test_packed.py tests each.
 """
 
@@ -23,7 +24,8 @@ from forge_inference.engine.adapters import Adapted
 # Other models compute something else under these names; only their linear layers are changed.
 _ATTENTIONS = (LlamaAttention, MistralAttention, Qwen2Attention)
 _GATED = (LlamaMLP, MistralMLP, Qwen2MLP, Qwen3MLP)
-_ROWS = 32  # for which the layout is the best one; it is a good one for 1 and for 512
+_ROWS = 32  # for which the layout is the best one; it is a good one for 2 and for 512
+_SMALL = 512 * 2**20  # bytes of a model's weights
 _ONEDNN: Any = torch.ops.mkldnn
 
 
@@ -31,15 +33,16 @@ def use(model: Any) -> None:
     """Change the model in place, if it computes in bfloat16 on a CPU. Layers that share their weights stay."""
     if model.device.type != "cpu" or model.dtype != torch.bfloat16:
         return
+    small = sum(weight.nbytes for weight in model.parameters()) <= _SMALL
     shared = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
     for module in list(model.modules()):
         if type(module) in _ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
-            module.forward = MethodType(_Attention(module), module)
+            module.forward = MethodType(_Attention(module, small=small), module)
         elif type(module) in _GATED and isinstance(module.act_fn, nn.SiLU | SiLUActivation):
             module.forward = MethodType(_gated, module)
     for name, layer in list(model.named_modules()):
         if type(layer) is nn.Linear and id(layer.weight) not in shared:
-            _put(model, name, Packed(layer.weight, layer.bias))
+            _put(model, name, Packed(layer.weight, layer.bias, small=small))
 
 
 def _put(root: nn.Module, name: str, layer: nn.Module) -> None:
@@ -50,23 +53,27 @@ def _put(root: nn.Module, name: str, layer: nn.Module) -> None:
 class Packed(nn.Module):
     """A linear layer."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        """`weight` of the shape (out, in)."""
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, small: bool) -> None:
+        """`weight` of the shape (out, in); it is kept twice if it is one of a `small` model."""
         super().__init__()
         self.out_features, self.in_features = weight.shape
         with torch.no_grad():
-            self._weight = _ONEDNN._reorder_linear_weight(weight.detach(), _ROWS)  # noqa: SLF001
+            self._plain = _ONEDNN._reorder_linear_weight(weight.detach(), 1)  # noqa: SLF001
+            self._laid_out = _ONEDNN._reorder_linear_weight(weight.detach(), _ROWS) if small else self._plain  # noqa: SLF001
         self._bias = bias
 
     def forward(self, x: torch.Tensor, then: str = "none") -> torch.Tensor:
         """`then`: what is done to the result before it is rounded."""
-        found: torch.Tensor = _ONEDNN._linear_pointwise(x, self._weight, self._bias, then, [], "")  # noqa: SLF001
+        found: torch.Tensor = _ONEDNN._linear_pointwise(x, self._weight(x), self._bias, then, [], "")  # noqa: SLF001
         return found
 
     def times(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         """The result times `other`, before it is rounded."""
-        found: torch.Tensor = _ONEDNN._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")  # noqa: SLF001
+        found: torch.Tensor = _ONEDNN._linear_pointwise.binary(x, other, self._weight(x), self._bias, "mul")  # noqa: SLF001
         return found
+
+    def _weight(self, x: torch.Tensor) -> torch.Tensor:
+        return self._plain if x.numel() == self.in_features else self._laid_out
 
 
 class _Part(nn.Module):
@@ -74,14 +81,13 @@ class _Part(nn.Module):
 
 
 class _Attention:
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, *, small: bool) -> None:
         """Makes one layer of those that make queries, keys and values."""
         names, layers = zip(*_heads(module), strict=True)
         biases = [layer.bias for layer in layers]
         self._sizes = [layer.out_features for layer in layers]
-        self._joined = Packed(
-            torch.cat([layer.weight for layer in layers]), None if biases[0] is None else torch.cat(biases)
-        )
+        weight = torch.cat([layer.weight for layer in layers])
+        self._joined = Packed(weight, None if biases[0] is None else torch.cat(biases), small=small)
         for name in names:
             _put(module, name, _Part())
 

@@ -54,11 +54,12 @@ def _layer(bias: bool = True) -> nn.Linear:
 
 @pytest.mark.parametrize("rows", [1, 2, 33, 512])
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("small", [True, False])
 @torch.inference_mode()
-def test_a_layer_and_what_is_done_within_it(rows: int, bias: bool) -> None:
+def test_a_layer_and_what_is_done_within_it(rows: int, bias: bool, small: bool) -> None:
     layer, x = _layer(bias), torch.randn(1, rows, 64, dtype=torch.bfloat16)
     other = torch.randn(1, rows, 96, dtype=torch.bfloat16)
-    one = Packed(layer.weight, layer.bias)
+    one = Packed(layer.weight, layer.bias, small=small)
     exact = nn.functional.linear(x.float(), layer.weight.float(), layer.bias.float() if bias else None)
     torch.testing.assert_close(one(x).float(), exact, **CLOSE)
     torch.testing.assert_close(one(x, "swish").float(), nn.functional.silu(exact), **CLOSE)
@@ -72,9 +73,11 @@ def test_turning_is_what_transformers_does_to_the_bit() -> None:
     assert torch.equal(packed._turned(x, cosines.unsqueeze(2), sines.unsqueeze(2)), expected)
 
 
+@pytest.mark.parametrize("small", [packed._SMALL, 0])
 @pytest.mark.parametrize("name", MODELS)
 @torch.inference_mode()
-def test_a_model_answers_as_before(name: str) -> None:
+def test_a_model_answers_as_before(name: str, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_SMALL", small)
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_config(deepcopy(MODELS[name])).bfloat16().eval()
     ids = torch.randint(0, 96, (1, 40))
