@@ -131,9 +131,8 @@ class Adapters:
         for module, scale in adapter.modules.items():
             layer = self._model.get_submodule(module)
             if not isinstance(layer, Adapted):
-                parent, _, own = module.rpartition(".")
                 layer = Adapted(layer, self.slots, self._dtype)
-                setattr(self._model.get_submodule(parent), own, layer)
+                self._model.set_submodule(module, layer)
             a, b = (tensors[_KEY.format(module=module, side=side)].to(self._dtype) for side in "AB")
             layer.put(slot, a, b, scale)
         self._known[name] = slot, adapter

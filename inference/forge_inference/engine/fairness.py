@@ -45,7 +45,7 @@ class Fair(FIFOScheduler):
                 if found[0]:
                     return found
                 self._patient = True  # the cache is full of what they wrote: it becomes free by going on
-            needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in candidates if each not in patient)
+            needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in others)
             needed += sum(each.status == RequestStatus.DECODING for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
         return super()._process_candidates(sorted(candidates, key=_turn), token_budget, *more)

@@ -17,7 +17,7 @@ from forge_inference.engine.adapters import Adapted
 
 # Other models compute something else under these names, and are left as they are.
 _NORMS = (LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm, Qwen3RMSNorm)
-_ATTENTIONS = (LlamaAttention, MistralAttention, Qwen2Attention)
+ATTENTIONS = (LlamaAttention, MistralAttention, Qwen2Attention)
 _GATED = (LlamaMLP, MistralMLP, Qwen2MLP, Qwen3MLP)
 
 
@@ -36,11 +36,16 @@ def use(model: nn.Module, by: Arithmetic) -> None:
     for module in model.modules():
         if type(module) in _NORMS:
             module.forward = MethodType(_Norm(by), module)
-        elif type(module) in _ATTENTIONS:
+        elif type(module) in ATTENTIONS:
             module.forward = MethodType(_Attention(_joined((module.q_proj, module.k_proj, module.v_proj))), module)
-        elif type(module) in _GATED and isinstance(module.act_fn, nn.SiLU | SiLUActivation):
+        elif is_gated(module):
             joined = _joined((module.gate_proj, module.up_proj))
             module.forward = module.forward if joined is None else MethodType(_Gated(by, joined), module)
+
+
+def is_gated(module: Any) -> bool:
+    """Whether it is an MLP whose gates are SiLU."""
+    return type(module) in _GATED and isinstance(module.act_fn, nn.SiLU | SiLUActivation)
 
 
 class _Norm:
@@ -114,7 +119,12 @@ def _answers(
     whole = linear(x, joined)
     sizes = [(part.base if isinstance(part, Adapted) else part).out_features for part in parts]
     answers = whole.split(sizes, dim=-1)
+    adapt(x, answers, parts)
+    return whole, answers
+
+
+def adapt(x: torch.Tensor, answers: Sequence[torch.Tensor], parts: Sequence[nn.Module]) -> None:
+    """Add what adapters have to add to each layer's answer, in place."""
     for part, mine in zip(parts, answers, strict=True):
         if isinstance(part, Adapted) and (changed := part.add(x, mine)) is not mine:
             mine.copy_(changed)
-    return whole, answers

@@ -12,18 +12,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.activations import SiLUActivation
-from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP
-from transformers.models.mistral.modeling_mistral import MistralAttention, MistralMLP
-from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2MLP
-from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP
 
 from forge_inference.engine import attention
 from forge_inference.engine.adapters import Adapted
+from forge_inference.engine.fewer import ATTENTIONS, adapt, is_gated
 
-# Other models compute something else under these names; only their linear layers are changed.
-_ATTENTIONS = (LlamaAttention, MistralAttention, Qwen2Attention)
-_GATED = (LlamaMLP, MistralMLP, Qwen2MLP, Qwen3MLP)
 _ROWS = 32  # for which the layout is the best one; it is a good one for 2 and for 512
 _SMALL = 512 * 2**20  # bytes of a model's weights
 _ONEDNN: Any = torch.ops.mkldnn
@@ -36,18 +29,13 @@ def use(model: Any) -> None:
     small = sum(weight.nbytes for weight in model.parameters()) <= _SMALL
     shared = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
     for module in list(model.modules()):
-        if type(module) in _ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
+        if type(module) in ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
             module.forward = MethodType(_Attention(module, small=small), module)
-        elif type(module) in _GATED and isinstance(module.act_fn, nn.SiLU | SiLUActivation):
+        elif is_gated(module):
             module.forward = MethodType(_gated, module)
     for name, layer in list(model.named_modules()):
         if type(layer) is nn.Linear and id(layer.weight) not in shared:
-            _put(model, name, Packed(layer.weight, layer.bias, small=small))
-
-
-def _put(root: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, own = name.rpartition(".")
-    setattr(root.get_submodule(parent), own, layer)
+            model.set_submodule(name, Packed(layer.weight, layer.bias, small=small))
 
 
 class Packed(nn.Module):
@@ -89,7 +77,7 @@ class _Attention:
         weight = torch.cat([layer.weight for layer in layers])
         self._joined = Packed(weight, None if biases[0] is None else torch.cat(biases), small=small)
         for name in names:
-            _put(module, name, _Part())
+            module.set_submodule(name, _Part())
 
     def __call__(
         self,
@@ -101,10 +89,7 @@ class _Attention:
     ) -> tuple[torch.Tensor, None]:
         """As the class's own, which asks for three multiplications, and turns queries and keys one after the other."""
         both, width = self._joined(hidden_states), module.head_dim
-        projections = module.q_proj, module.k_proj, module.v_proj
-        for layer, part in zip(projections, both.split(self._sizes, dim=-1), strict=True):
-            if isinstance(layer, Adapted) and not layer.idle:
-                part.copy_(layer.add(hidden_states, part))
+        adapt(hidden_states, both.split(self._sizes, dim=-1), (module.q_proj, module.k_proj, module.v_proj))
         heads, (queries, keys, _) = both.unflatten(-1, (-1, width)), (size // width for size in self._sizes)
         turned = _turned(heads[..., : queries + keys, :], *(part.unsqueeze(2) for part in position_embeddings))
         q, k, v = turned[..., :queries, :], turned[..., queries:, :], heads[..., queries + keys :, :]

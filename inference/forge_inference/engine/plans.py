@@ -64,5 +64,4 @@ def dequantize(model: nn.Module, dtype: torch.dtype) -> None:
             full.weight = nn.Parameter(numbers, requires_grad=False)
             if layer.bias is not None:
                 full.bias = nn.Parameter(layer.bias.to(dtype), requires_grad=False)
-            parent, _, own = name.rpartition(".")
-            setattr(model.get_submodule(parent), own, full)
+            model.set_submodule(name, full)

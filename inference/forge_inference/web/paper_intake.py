@@ -58,7 +58,7 @@ def _source(body: Analyze) -> Source:
 
 
 def _check(source: Source) -> None:
-    text = source.text if isinstance(source.text, str) else source.text.text
+    text = source.characters
     if len(text) > LONGEST_TEXT:
         raise Unreadable("too_long", f"its text has more than {LONGEST_TEXT} characters: send a part of it")
     if why := refused(text):

@@ -1,7 +1,6 @@
 """Everything about a paper that no model is needed for."""
 
 import asyncio
-import logging
 import pickle
 import signal
 from collections.abc import Collection
@@ -23,8 +22,6 @@ from forge_inference.science.text.offsets import OffsetUnit
 _PROGRAM = "forge_inference.science.papers.program"
 _LONGEST = 120  # seconds on a busy machine; the process has less of the CPU
 _SHORT = 20_000  # characters, which take a thread less time than a process takes to start
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +68,7 @@ async def read(source: Source, wish: Wish) -> Rules:
 
     The interpreter computes one thread at a time, so one that reads for a second makes everybody wait.
     """
-    text = source.text if isinstance(source.text, str) else source.text.text
-    if len(text) <= _SHORT:
+    if len(source.characters) <= _SHORT:
         return await asyncio.to_thread(rules, source, wish)
     try:
         ended = await run(_PROGRAM, pickle.dumps((source, wish)), _LONGEST)

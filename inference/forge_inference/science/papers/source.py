@@ -33,3 +33,8 @@ class Source:
     text: str | Traced
     page_starts: tuple[int, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def characters(self) -> str:
+        """The text without its places."""
+        return self.text if isinstance(self.text, str) else self.text.text

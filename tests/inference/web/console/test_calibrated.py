@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, expect
 
 from forge_inference.engine.contract import Scored
 from forge_inference.science.genomics.profiles import read
@@ -32,7 +32,8 @@ async def url(parts: Parts, engine: ScriptedEngine, tmp_path: Path) -> AsyncIter
         yield found
 
 
-async def _asked(console: Console, about: str) -> Page:
+async def _confidence(console: Console, about: str) -> Locator:
+    """What the page says of an answer's confidence."""
     page = await console.opened()
     await page.get_by_label("Question", exact=True).fill("Is CFTR a channel?")
     await page.get_by_label("Answer from these texts alone").uncheck()
@@ -40,22 +41,20 @@ async def _asked(console: Console, about: str) -> Page:
     await page.get_by_label("Form of the answer").select_option("yes_no_maybe")
     await page.get_by_role("button", name="Ask", exact=True).click()
     await expect(page.locator("#ask .answer")).to_have_text("yes")
-    return page
+    return page.locator("#ask-results article").filter(has=page.get_by_role("heading", name="Confidence"))
 
 
 async def test_what_the_profile_measured_is_told_beside_the_figure(console: Console) -> None:
-    page = await _asked(console, "Gene function")
-    confidence = page.locator("#ask-results article").filter(has=page.get_by_role("heading", name="Confidence"))
+    confidence = await _confidence(console, "Gene function")
     await expect(confidence.get_by_text("calibrated", exact=True)).to_be_visible()
     await expect(confidence).to_contain_text("a perfectly calibrated model would show")
     await expect(confidence).not_to_contain_text("Not calibrated")
-    await page.get_by_text("How it was calibrated").click()
+    await confidence.page.get_by_text("How it was calibrated").click()
     await expect(confidence.get_by_text("lab.json", exact=True)).to_be_visible()
 
 
 async def test_a_profile_for_other_questions_is_named_and_not_used(console: Console) -> None:
-    page = await _asked(console, "Drug targets")
-    confidence = page.locator("#ask-results article").filter(has=page.get_by_role("heading", name="Confidence"))
+    confidence = await _confidence(console, "Drug targets")
     await expect(confidence.get_by_text("not calibrated", exact=True)).to_be_visible()
     await expect(confidence).to_contain_text("The profile lab.json is for")
     await expect(confidence).to_contain_text("chance of being right")
