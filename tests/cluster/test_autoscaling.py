@@ -127,13 +127,15 @@ def test_while_the_metrics_server_is_gone_replicas_hold(elastic: Elastic, kube: 
     with recorded(elastic, "GPUUtilization") as seen:
         kube.ctl("scale", "-n", NAMESPACE, f"deployment/{server}", "--replicas=0")
         try:
+            until(lambda: elastic.value("GPUUtilization") is None, limit=60, what="no metrics", pause=0.5)
+            # Idle only while nobody can read it: who read it would be right to take pods away.
             elastic.gpu(0)
             _await_unknown(elastic)
             _held(HELD)
             assert seen.steps == [3], "nothing is known, so nothing is taken away"
+            elastic.gpu(40)
         finally:
             kube.ctl("scale", "-n", NAMESPACE, f"deployment/{server}", "--replicas=1")
-        elastic.gpu(40)
         elastic.lab.awaits("AutoscalingActive", "True", "Scaling", elastic.name, limit=STALE)
         _held(HELD)
         assert seen.steps == [3], "what is known again asks for no other number"
@@ -142,11 +144,11 @@ def test_while_the_metrics_server_is_gone_replicas_hold(elastic: Elastic, kube: 
 def test_while_the_pods_do_not_answer_replicas_hold(elastic: Elastic) -> None:
     _await_busy(elastic, 40)
     with recorded(elastic, "GPUUtilization") as seen:
-        elastic.gpu(0)
         with _stopped(elastic):
+            elastic.gpu(0)  # not before: who read it would be right to take pods away
             _await_unknown(elastic)
             assert seen.steps == [3]
-        elastic.gpu(40)
+            elastic.gpu(40)
         elastic.lab.awaits("AutoscalingActive", "True", "Scaling", elastic.name, limit=STALE)
         elastic.awaits_ready(3, limit=STARTED)
         assert seen.steps == [3]
