@@ -48,7 +48,23 @@ class Fair(FIFOScheduler):
             needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in others)
             needed += sum(each.status == RequestStatus.DECODING for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
-        return super()._process_candidates(sorted(candidates, key=_turn), token_budget, *more)
+        ordered = sorted(candidates, key=_turn)
+        return super()._process_candidates(ordered, _uncut(ordered, token_budget), *more)
+
+
+def _uncut(ordered: list[Any], most: int) -> int:
+    """How many of a step's tokens to use, so that no prompt is cut which the next step could read as a whole.
+
+    The second part of a prompt is attended to from the first part's keys, which have to be gathered for it.
+    """
+    used, reads = 0, False
+    for each in ordered:
+        answers = each.status == RequestStatus.DECODING
+        needed = 1 if answers else max(1, len(each.remaining_prefill_tokens))
+        if used + needed > most:
+            return used if reads and needed <= most else most
+        used, reads = used + needed, reads or not answers
+    return most
 
 
 def _turn(each: Any) -> tuple[bool, bool]:

@@ -16,7 +16,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 from forge_inference.engine.adapters import Adapted
 
 # Other models compute something else under these names, and are left as they are.
-_NORMS = (LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm, Qwen3RMSNorm)
+NORMS = (LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm, Qwen3RMSNorm)
 ATTENTIONS = (LlamaAttention, MistralAttention, Qwen2Attention)
 _GATED = (LlamaMLP, MistralMLP, Qwen2MLP, Qwen3MLP)
 
@@ -34,7 +34,7 @@ class Arithmetic(Protocol):
 def use(model: nn.Module, by: Arithmetic) -> None:
     """Norms and gates of this model, and its attention in steps of one token for each answer."""
     for module in model.modules():
-        if type(module) in _NORMS:
+        if type(module) in NORMS:
             module.forward = MethodType(_Norm(by), module)
         elif type(module) in ATTENTIONS:
             module.forward = MethodType(_Attention(_joined((module.q_proj, module.k_proj, module.v_proj))), module)

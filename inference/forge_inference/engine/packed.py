@@ -15,7 +15,7 @@ from torch import nn
 
 from forge_inference.engine import attention
 from forge_inference.engine.adapters import Adapted
-from forge_inference.engine.fewer import ATTENTIONS, adapt, is_gated
+from forge_inference.engine.fewer import ATTENTIONS, NORMS, adapt, is_gated
 
 _ROWS = 32  # for which the layout is the best one; it is a good one for 2 and for 512
 _SMALL = 512 * 2**20  # bytes of a model's weights
@@ -23,18 +23,19 @@ _ONEDNN: Any = torch.ops.mkldnn
 
 
 def use(model: Any) -> None:
-    """Change the model in place, if it computes in bfloat16 on a CPU. Layers that share their weights stay."""
+    """Change the model in place, if it computes in bfloat16 on a CPU."""
     if model.device.type != "cpu" or model.dtype != torch.bfloat16:
         return
     small = sum(weight.nbytes for weight in model.parameters()) <= _SMALL
-    shared = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Embedding)}
     for module in list(model.modules()):
         if type(module) in ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
             module.forward = MethodType(_Attention(module, small=small), module)
         elif is_gated(module):
             module.forward = MethodType(_gated, module)
+        elif type(module) in NORMS:
+            module.forward = MethodType(_normalised, module)
     for name, layer in list(model.named_modules()):
-        if type(layer) is nn.Linear and id(layer.weight) not in shared:
+        if type(layer) is nn.Linear:
             model.set_submodule(name, Packed(layer.weight, layer.bias, small=small))
 
 
@@ -42,12 +43,12 @@ class Packed(nn.Module):
     """A linear layer."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, small: bool) -> None:
-        """`weight` of the shape (out, in); it is kept twice if it is one of a `small` model."""
+        """`weight` of the shape (out, in); one of a `small` model is kept a second time, laid out."""
         super().__init__()
         self.out_features, self.in_features = weight.shape
+        self._plain = weight.detach()
         with torch.no_grad():
-            self._plain = _ONEDNN._reorder_linear_weight(weight.detach(), 1)  # noqa: SLF001
-            self._laid_out = _ONEDNN._reorder_linear_weight(weight.detach(), _ROWS) if small else self._plain  # noqa: SLF001
+            self._laid_out = _ONEDNN._reorder_linear_weight(self._plain, _ROWS) if small else self._plain  # noqa: SLF001
         self._bias = bias
 
     def forward(self, x: torch.Tensor, then: str = "none") -> torch.Tensor:
@@ -94,7 +95,9 @@ class _Attention:
         turned = _turned(heads[..., : queries + keys, :], *(part.unsqueeze(2) for part in position_embeddings))
         q, k, v = turned[..., :queries, :], turned[..., queries:, :], heads[..., queries + keys :, :]
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        mixed, _ = attention.attend(module, q, k, v, attention_mask, scaling=module.scaling, **more)
+        mixed, _ = attention.attend(
+            module, q, k, v, attention_mask, scaling=module.scaling, sliding_window=_window(module), **more
+        )
         return module.o_proj(mixed.flatten(2)), None
 
 
@@ -106,11 +109,17 @@ def _heads(module: Any) -> list[tuple[str, Any]]:
     ]
 
 
+def _window(module: Any) -> int | None:
+    """How many tokens a token sees; where layers differ in it, each has its own."""
+    window: int | None = getattr(module, "sliding_window", getattr(module.config, "sliding_window", None))
+    return window
+
+
 def _turned(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
-    """Rotary position embedding (https://arxiv.org/abs/2104.09864), rounded as transformers rounds it."""
+    """Rotary position embedding (https://arxiv.org/abs/2104.09864), rounded twice where transformers rounds thrice."""
     half, turned = x.shape[-1] // 2, x * cosines
-    turned[..., :half] -= x[..., half:] * sines[..., :half]
-    turned[..., half:] += x[..., :half] * sines[..., half:]
+    turned[..., :half].addcmul_(x[..., half:], sines[..., :half], value=-1)
+    turned[..., half:].addcmul_(x[..., :half], sines[..., half:])
     return turned
 
 
@@ -126,3 +135,16 @@ def _gated(module: Any, x: torch.Tensor) -> torch.Tensor:
         between = module.act_fn(gate(x)) * up(x)
     found: torch.Tensor = module.down_proj(between)
     return found
+
+
+def _normalised(module: Any, x: torch.Tensor) -> torch.Tensor:
+    """As the class's own, to the bit: each row over the root of its mean square, without a copy in float32.
+
+    That is what a batch norm does to channels, whose means are 0 here and whose variances are the mean squares.
+    """
+    rows = x.reshape(1, -1, x.shape[-1])
+    squares = torch.linalg.vector_norm(rows[0], dim=-1, dtype=torch.float32).square_().div_(x.shape[-1])
+    found = torch.batch_norm(
+        rows, None, None, torch.zeros_like(squares), squares, False, 0.0, module.variance_epsilon, False
+    )
+    return module.weight * found.view_as(x)

@@ -20,7 +20,7 @@ from forge_inference.engine.table import BLOCKS
 logger = logging.getLogger(__name__)
 
 _PAGE = 32  # tokens of a block of the cache
-# Tokens of one step. A prompt's part in a step is what everybody else waits for, so it is small where steps are slow.
+# Tokens of prompts in one step. They are what everybody else waits for, so they are few where steps are slow.
 _STEP = {"cpu": 512, "cuda": 4096}
 _CACHE = {"cpu": 2**30, "cuda": 0}  # bytes for keys and values; 0: most of what is free
 
@@ -50,7 +50,7 @@ class Serving:
             own,
             tokens=_cache_tokens(weights, longest, answers),
             longest=longest,
-            step=max(_STEP[weights.device.type], answers),
+            step=_STEP[weights.device.type] + answers,
             answers=answers,
             page=_PAGE,
         )

@@ -9,6 +9,7 @@ from transformers.generation.continuous_batching.continuous_api import Continuou
 
 from forge_inference.engine.adapters import BASE
 from forge_inference.engine.kernels import Kernels, Pages, Rotation
+from forge_inference.engine.spans import Spans
 
 TOKEN, POSITION, SLOT, BLOCKS = range(4)  # the columns; blocks of the cache fill the rest
 _NOBODY = (0, -1, BASE)  # a row that only fills up: it reads and writes nothing
@@ -108,7 +109,10 @@ class Inputs(ContinuousBatchingIOs):
     def get_model_kwargs(self, use_padding: bool = False) -> Any:
         """Called before each step as well: what the model is called with."""
         if not self.use_block_table:
-            return super().get_model_kwargs(use_padding)
+            found = super().get_model_kwargs(use_padding)
+            if self.device.type == "cpu" or self.model_dtype == torch.float32:
+                found["spans"] = Spans(self.cache, found, self.model_dtype)
+            return found
         rows = self.table.rows[: self.num_q_tokens]
         return {
             "input_ids": rows[:, TOKEN][None],

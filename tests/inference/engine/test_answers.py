@@ -1,5 +1,6 @@
 """Our token loop gives what transformers' own gives, for base and adapter, plain and in four bits."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, Gemma2Config, Gemma2ForCausalLM
 
+from forge_inference.engine import serving
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Quantization, Request
-from forge_inference.engine.errors import InvalidRequest, PromptTooLong
+from forge_inference.engine.errors import InvalidRequest, LoadError, PromptTooLong
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
-from tests.inference.engine.tiny import RANK
+from tests.inference.engine.tiny import RANK, a_base
 
 pytestmark = [pytest.mark.model, QUIET]
 PROMPT = "What binds the protein?"
@@ -58,6 +60,48 @@ async def test_greedy_answers_and_log_probabilities_are_those_of_transformers(
         assert [chunk.logprob for chunk in chunks] == pytest.approx(expected[1], abs=1e-4)
         assert {chunk.prompt_tokens for chunk in chunks} == {prompt.input_ids.shape[1]}
     assert answers[True] != answers[False]
+
+
+async def test_layers_that_see_a_window_see_no_more_and_no_less(
+    make: Callable[..., BatchingEngine], adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of more tokens than the window, read whole and in parts, beside answers that have left theirs."""
+    monkeypatch.setitem(serving._STEP, "cpu", 64)
+    kind = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 24}
+    base = a_base(tmp_path / "model", config=kind)
+    engine, model = make(base_model=base, longest=256), _reference(base, adapter, PLAIN)
+    texts = ["What binds the protein? " * times for times in (1, 3, 6, 12, 18)]
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    prompts = [tokenizer(text, add_special_tokens=False, return_tensors="pt") for text in texts]
+    assert [prompt.input_ids.shape[1] > 24 for prompt in prompts] == [False, False, True, True, True]
+    assert prompts[-1].input_ids.shape[1] > 64 + 8, "it is read in parts"
+    answers = await asyncio.gather(*(_all(engine, Request(text, 24, chat=False, ignore_eos=True)) for text in texts))
+    for prompt, chunks in zip(prompts, answers, strict=True):
+        tokens, logprobs = _generated(model, prompt)
+        assert [chunk.token for chunk in chunks][: len(tokens)] == tokens
+        assert [chunk.logprob for chunk in chunks][: len(tokens)] == pytest.approx(logprobs, abs=1e-4)
+
+
+def test_attention_that_is_not_computed_here_is_refused(make: Callable[..., BatchingEngine], tmp_path: Path) -> None:
+    config = Gemma2Config(
+        vocab_size=320,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,
+    )
+    base, tuned = a_base(tmp_path / "base"), a_base(tmp_path / "tuned")
+    for folder in (base, tuned):
+        (folder / "model.safetensors").unlink()
+        Gemma2ForCausalLM(config).save_pretrained(folder)
+    failure = make(base_model=base, checkpoint=tuned).failure()
+    assert isinstance(failure, LoadError)
+    assert (failure.reason, str(failure)) == (
+        "BaseModelMismatch",
+        "The base model's attention bounds its scores, which is not supported.",
+    )
 
 
 def _generated(model: Any, prompt: Any) -> tuple[list[int], list[float]]:

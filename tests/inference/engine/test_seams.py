@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from forge_inference.engine.answer import Ear
-from forge_inference.engine.attention import _one_by_one
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
 from forge_inference.engine.errors import EngineError
 from forge_inference.engine.runner import Batches
+from forge_inference.engine.spans import Sequences
 from tests.inference.engine.by_hand import ByHand
 from tests.inference.engine.conftest import PLAIN, QUIET
 
@@ -27,21 +27,28 @@ pytestmark = [pytest.mark.model, QUIET]
         ),  # a token after others, a whole prompt, nothing, a part of one, a first token
         ([1, 1, 3, 1, 5], [7, 9, 5, 8, 5]),  # answers first, then prompts, and an answer behind them
         ([1, 1, 0, 1], [7, 9, 0, 8]),  # one token of each, filled up to the longest
-        ([1, 1, 1], [1, 90, 2]),  # one that is far longer than the others
+        ([1, 1, 1], [1, 85, 2]),  # one that is far longer than the others
     ],
 )
-def test_packed_attention_is_that_of_each_sequence_alone(queries: list[int], keys: list[int]) -> None:
+@pytest.mark.parametrize("window", [None, 4])
+def test_packed_attention_is_that_of_each_sequence_alone(
+    queries: list[int], keys: list[int], window: int | None
+) -> None:
     torch.manual_seed(0)
+    if window:  # what left the window before a step is not in the cache
+        keys = [min(length, window - 1 + count) if count else 0 for count, length in zip(queries, keys, strict=True)]
     q, k, v = (torch.randn(sum(lengths), heads, 16) for lengths, heads in ((queries, 4), (keys, 2), (keys, 2)))
-    lengths = {
-        "cu_seq_lens_q": torch.tensor([0, *torch.tensor(queries).cumsum(0).tolist()]),
-        "cu_seq_lens_k": torch.tensor([0, *torch.tensor(keys).cumsum(0).tolist()]),
-    }
-    found = _one_by_one(q, k, v, 0.3, lengths)
+    begins, ends = ([0, *torch.tensor(lengths).cumsum(0).tolist()] for lengths in (queries, keys))
+    # Those of this step are each sequence's last.
+    made = torch.cat([torch.arange(end - count, end) for count, end in zip(queries, ends[1:], strict=True)])
+    places = torch.randperm(100)[: len(k)]  # in the cache
+    stored = [torch.full((100, 2, 16), float("nan")).index_copy(0, places, of) for of in (k, v)]
+    found = Sequences(begins, ends, places, window, q.dtype).attend(q, (k[made], v[made]), stored, 0.3)
     expected, at, of = [], 0, 0
     for count, length in zip(queries, keys, strict=True):
         for row in range(count):
-            seen = slice(of, of + length - count + row + 1)
+            own = length - count + row
+            seen = slice(of + max(0, own - (window or length) + 1), of + own + 1)
             scores = torch.einsum("hd,lhd->hl", q[at + row], k[seen].repeat_interleave(2, 1)) * 0.3
             expected.append(torch.einsum("hl,lhd->hd", scores.softmax(-1), v[seen].repeat_interleave(2, 1)))
         at, of = at + count, of + length
