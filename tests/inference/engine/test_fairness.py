@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from types import SimpleNamespace
 
 import pytest
+from transformers.generation.continuous_batching.requests import RequestStatus
 
 from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import Request
-from forge_inference.engine.fairness import Fair
+from forge_inference.engine.fairness import Fair, _uncut
 from tests.inference.engine.conftest import QUIET, Gate
 from tests.support.waiting import until
 
@@ -91,3 +93,19 @@ async def test_alone_it_is_read_at_once(engine: BatchingEngine, gate: Gate) -> N
     gate.permits.release()
     await _ends(engine, patient=True)
     assert gate.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "prompts", "used"),
+    [
+        (3, [100, 200], 512),  # all fit
+        (3, [300, 300], 303),  # the second is read as a whole in the next step
+        (3, [300, 600], 512),  # no step reads the second as a whole, so this one begins with it
+        (3, [510], 512),  # one that comes first is cut: to wait would not help it
+        (0, [1, 512], 1),
+    ],
+)
+def test_no_prompt_is_cut_that_the_next_step_reads_as_a_whole(answers: int, prompts: list[int], used: int) -> None:
+    waiting = [SimpleNamespace(status=RequestStatus.PENDING, remaining_prefill_tokens=[0] * each) for each in prompts]
+    answering = [SimpleNamespace(status=RequestStatus.DECODING, remaining_prefill_tokens=[])] * answers
+    assert _uncut([*answering, *waiting], 512) == used
