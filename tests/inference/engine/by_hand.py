@@ -1,5 +1,8 @@
 """What the kernels for GPUs compute, one row after another with torch's plain operations."""
 
+from itertools import pairwise
+from typing import Any
+
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -66,3 +69,23 @@ class ByHand:
 def _half_turned(x: torch.Tensor) -> torch.Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat([-second, first], dim=-1)
+
+
+def varlen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    window: int | None,
+    lengths: dict[str, Any],
+) -> torch.Tensor:
+    """As `attention` asks torch's kernel for it: lengths are read when it is computed, and rows that fill up are 0."""
+    assert window is None
+    mixed = torch.zeros_like(query)
+    queries, keys = lengths["cu_seq_lens_q"].tolist(), lengths["cu_seq_lens_k"].tolist()
+    for (begin, end), (first, last) in zip(pairwise(queries), pairwise(keys), strict=True):
+        q, k, v = (part.transpose(0, 1) for part in (query[begin:end], key[first:last], value[first:last]))
+        seen = torch.ones(end - begin, last - first, dtype=torch.bool).tril(last - first - (end - begin))
+        alone = scaled_dot_product_attention(q[None], k[None], v[None], seen, scale=scale, enable_gqa=True)
+        mixed[begin:end] = alone[0].transpose(0, 1)
+    return mixed

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_inference.engine import fewer
+from forge_inference.engine import attention, fewer, table
 from forge_inference.engine.adapters import BASE, Slots
 from forge_inference.engine.answer import Ear
 from forge_inference.engine.batching import BatchingEngine
@@ -18,7 +18,7 @@ from forge_inference.engine.graphs import Graphs, Replay, standard
 from forge_inference.engine.kernels import Kernels
 from forge_inference.engine.runner import Batches
 from forge_inference.engine.serving import Serving
-from tests.inference.engine.by_hand import ByHand
+from tests.inference.engine.by_hand import ByHand, varlen
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
@@ -66,12 +66,16 @@ def _answers(serving: Serving, recorder: Recorder | None, kernels: Kernels | Non
 
 @pytest.mark.parametrize("by", [None, ByHand])
 def test_replayed_steps_give_the_answers_of_computed_ones(
-    make: Callable[..., BatchingEngine], by: type[ByHand] | None
+    make: Callable[..., BatchingEngine], by: type[ByHand] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving = make(batch=6)._serving
     assert serving is not None
     recorder, kernels = Recorder(), by and by()
-    assert _tokens(_answers(serving, recorder, kernels)) == _tokens(_answers(serving, None))
+    computed = _tokens(_answers(serving, None))
+    # As in 16 bits on a GPU, where nothing is worked out outside of what is recorded.
+    monkeypatch.setattr(table, "Spans", lambda *_: None)
+    monkeypatch.setattr(attention, "_on_cuda", varlen)
+    assert _tokens(_answers(serving, recorder, kernels)) == computed
     assert 0 < recorder.recorded < recorder.replayed
     if kernels:
         assert kernels.attended > 0 < kernels.adapted
