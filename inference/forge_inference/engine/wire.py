@@ -69,12 +69,13 @@ class Far:
     def _listen(self) -> None:
         try:
             while True:
-                number, news = self._wire.recv()
+                told = self._wire.recv()
                 self.heard = time.monotonic()
-                if number == 0:
-                    self.state = news
-                elif call := self.calls.get(number):
-                    call.tell(news)
+                for number, news in told:
+                    if number == 0:
+                        self.state = news
+                    elif call := self.calls.get(number):
+                        call.tell(news)
         except (EOFError, OSError):
             why: EngineError = NotReady("the model is no longer served")
             if not self._leaving:

@@ -68,6 +68,7 @@ class _Worker:
         """`oom_score`: to be taken again when the engine serves."""
         self._wire, self._engine, self._oom_score = wire, engine, oom_score
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._untold: list[tuple[int, object]] = []
 
     async def run(self) -> None:
         loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Ask | Drop | None]()
@@ -82,6 +83,7 @@ class _Worker:
                 self._tasks[word.number] = asyncio.create_task(self._do(word))
         for task in (telling, *self._tasks.values()):
             task.cancel()
+        self._flush()
 
     async def _tell(self) -> None:
         """The state, when it has changed and as a sign of life."""
@@ -124,8 +126,15 @@ class _Worker:
             self._tasks.pop(ask.number, None)
 
     def _send(self, number: int, news: object) -> None:
+        """In one message with all that this turn of the loop tells: a step has news for each answer in it."""
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._untold.append((number, news))
+
+    def _flush(self) -> None:
+        told, self._untold = self._untold, []
         try:
-            self._wire.send((number, news))
+            self._wire.send(told)
         except OSError:
             logger.warning("the near end of the wire is gone")
 

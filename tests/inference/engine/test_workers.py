@@ -1,6 +1,7 @@
 """Two processes with an engine each, as if they were one."""
 
 import asyncio
+import multiprocessing
 import os
 import pickle
 import signal
@@ -15,6 +16,7 @@ from forge_inference.engine.batching import BatchingEngine
 from forge_inference.engine.contract import CHECKPOINT, Chunk, Request
 from forge_inference.engine.errors import EngineFailed, InvalidRequest, LoadError, Overloaded, UnknownAdapter
 from forge_inference.engine.loading import Sources
+from forge_inference.engine.worker import _Worker
 from forge_inference.engine.workers import Workers
 from tests.inference.engine.conftest import PLAIN, QUIET
 from tests.inference.engine.tiny import adapter_tensors, an_adapter
@@ -136,3 +138,15 @@ async def test_when_one_dies_all_know(start: Callable[..., Workers], adapter: Pa
 def test_errors_can_be_sent(error: errors.EngineError) -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+async def test_what_is_told_at_once_is_one_message_in_its_order(engine: BatchingEngine) -> None:
+    near, far = multiprocessing.Pipe()
+    worker = _Worker(far, engine, None)
+    for number, news in ((1, "a"), (2, "b"), (1, "c")):
+        worker._send(number, news)
+    await asyncio.to_thread(near.poll, 10)
+    assert near.recv() == [(1, "a"), (2, "b"), (1, "c")]
+    worker._send(1, "d")
+    await asyncio.to_thread(near.poll, 10)
+    assert near.recv() == [(1, "d")]
