@@ -1,6 +1,5 @@
 """One tiny engine per quantisation for all tests; those that break an engine make their own."""
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,8 +78,6 @@ def make(base: Path, adapter: Path) -> Iterator[Callable[..., BatchingEngine]]:
         return engine
 
     yield _make
-    # Each that stops has Python look for what refers to itself; among all that the tests left that takes a second.
-    gc.freeze()
     for engine in made:
         engine.stop()
 
