@@ -45,7 +45,7 @@ class Fair(FIFOScheduler):
                 if found[0]:
                     return found
                 self._patient = True  # the cache is full of what they wrote: it becomes free by going on
-            needed = sum(max(1, len(each.remaining_prefill_tokens)) for each in others)
+            needed = sum(_needed(each) for each in others)
             needed += sum(each.status == RequestStatus.DECODING for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
         ordered = sorted(candidates, key=_turn)
@@ -59,12 +59,16 @@ def _uncut(ordered: list[Any], most: int) -> int:
     """
     used, reads = 0, False
     for each in ordered:
-        answers = each.status == RequestStatus.DECODING
-        needed = 1 if answers else max(1, len(each.remaining_prefill_tokens))
+        needed = _needed(each)
         if used + needed > most:
             return used if reads and needed <= most else most
-        used, reads = used + needed, reads or not answers
+        used, reads = used + needed, reads or each.status != RequestStatus.DECODING
     return most
+
+
+def _needed(each: Any) -> int:
+    """Tokens of a step: what is left of a prompt, or the one of an answer, of whose prompt nothing is left."""
+    return max(1, len(each.remaining_prefill_tokens))
 
 
 def _turn(each: Any) -> tuple[bool, bool]:

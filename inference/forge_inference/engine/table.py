@@ -110,6 +110,7 @@ class Inputs(ContinuousBatchingIOs):
         """Called before each step as well: what the model is called with."""
         if not self.use_block_table:
             found = super().get_model_kwargs(use_padding)
+            # Else torch's own kernel, for GPUs and 16 bits, reads where the sequences are.
             if self.device.type == "cpu" or self.model_dtype == torch.float32:
                 found["spans"] = Spans(self.cache, found, self.model_dtype)
             return found

@@ -83,7 +83,8 @@ class _Worker:
                 self._tasks[word.number] = asyncio.create_task(self._do(word))
         for task in (telling, *self._tasks.values()):
             task.cancel()
-        self._flush()
+        if self._untold:
+            self._flush()
 
     async def _tell(self) -> None:
         """The state, when it has changed and as a sign of life."""

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.model, QUIET]
         ),  # a token after others, a whole prompt, nothing, a part of one, a first token
         ([1, 1, 3, 1, 5], [7, 9, 5, 8, 5]),  # answers first, then prompts, and an answer behind them
         ([1, 1, 0, 1], [7, 9, 0, 8]),  # one token of each, filled up to the longest
-        ([1, 1, 1], [1, 85, 2]),  # one that is far longer than the others
+        ([1, 1, 1], [1, 90, 2]),  # one that is far longer than the others
     ],
 )
 @pytest.mark.parametrize("window", [None, 4])
