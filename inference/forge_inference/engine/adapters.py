@@ -71,6 +71,16 @@ class Adapted(nn.Module):
         return self.add(x, self.base(x))
 
     @property
+    def sides(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+        """A of the shape (rank, in), B of the shape (out, rank) and each slot's scales; None without an adapter."""
+        return (self._a, self._b, self._scale) if self._parts else None
+
+    @property
+    def version(self) -> int:
+        """Of all adapters' tensors."""
+        return self._slots.version
+
+    @property
     def idle(self) -> bool:
         """Whether no token of the present step wants an adapter here."""
         return self._slots.of_token is None or not self._parts

@@ -44,7 +44,7 @@ class Answer:
         self.prompt, self.slot, self.patient = prompt, slot, request.patient
         self.chooser = Chooser(request.sampling, prompt, device, request.top_logprobs)
         self._ear, self._closing = ear, frozenset[int]() if request.ignore_eos else closing
-        self._left = request.max_new_tokens or most
+        self.left = request.max_new_tokens or most  # tokens that it may still have
         self._text = TextStream(tokenizer, request.stop)
         self._taken: Choice | None = None
         self._ended = False
@@ -55,10 +55,10 @@ class Answer:
             self.fail(EngineFailed("the model's logits are not numbers"))
             return True
         self.tell()
-        self._left -= 1
+        self.left -= 1
         self.chooser.remember(choice.token)
         self._taken = choice
-        if self._left == 0 or choice.token in self._closing or self._text.stops:
+        if self.left == 0 or choice.token in self._closing or self._text.stops:
             self.tell()
         return self._ended
 
@@ -69,7 +69,7 @@ class Answer:
             return
         closing = choice.token in self._closing
         shown = "" if closing else self._text.add(choice.token)
-        finish: FinishReason | None = "length" if self._left == 0 else None
+        finish: FinishReason | None = "length" if self.left == 0 else None
         if closing or self._text.stopped:
             finish = "stop"
         if finish and not self._text.stopped:

@@ -4,6 +4,7 @@ A paper is read in many long prompts, one behind the other, and what is patient 
 in it. So it takes part only as long as the others lose no more than a part of their time by it.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from transformers.generation.continuous_batching.requests import RequestStatus
@@ -24,6 +25,7 @@ class Fair(FIFOScheduler):
     _alone = float("inf")  # seconds of a step of the others
     _owed = 0.0  # seconds that patient requests took of the others'
     _others = _patient = False  # whether they took part in the last step
+    under_way: Collection[str] = ()  # who takes part in the next step, by name, where it is begun already
 
     def took(self, seconds: float) -> None:
         """How long the step took that was scheduled last."""
@@ -35,6 +37,8 @@ class Fair(FIFOScheduler):
 
     def _process_candidates(self, candidates: list[Any], token_budget: int, *more: Any) -> Any:
         """Called for each step with everybody who may take part in it."""
+        begun = [each for each in candidates if each.request_id in self.under_way and _answers(each)]
+        candidates = begun or candidates
         others = [each for each in candidates if not each.answer.patient]
         patient = [each for each in candidates if each.answer.patient]
         self._others, self._patient = bool(others), bool(patient)
@@ -46,7 +50,7 @@ class Fair(FIFOScheduler):
                     return found
                 self._patient = True  # the cache is full of what they wrote: it becomes free by going on
             needed = sum(_needed(each) for each in others)
-            needed += sum(each.status == RequestStatus.DECODING for each in patient)
+            needed += sum(_answers(each) for each in patient)
             token_budget = min(token_budget, needed + max(1, token_budget // _PART))
         ordered = sorted(candidates, key=_turn)
         return super()._process_candidates(ordered, _uncut(ordered, token_budget), *more)
@@ -62,7 +66,7 @@ def _uncut(ordered: list[Any], most: int) -> int:
         needed = _needed(each)
         if used + needed > most:
             return used if reads and needed <= most else most
-        used, reads = used + needed, reads or each.status != RequestStatus.DECODING
+        used, reads = used + needed, reads or not _answers(each)
     return most
 
 
@@ -72,7 +76,12 @@ def _needed(each: Any) -> int:
 
 
 def _turn(each: Any) -> tuple[bool, bool]:
-    return each.status != RequestStatus.DECODING, each.answer.patient
+    return not _answers(each), each.answer.patient
+
+
+def _answers(each: Any) -> bool:
+    """Whether its prompt is read."""
+    return bool(each.status == RequestStatus.DECODING)
 
 
 SCHEDULER_MAPPING[NAME] = Fair

@@ -6,69 +6,29 @@ docs/decisions/2026-11-27-attention-in-place.md says why.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch.nn.functional import rms_norm, silu
-from transformers.generation.continuous_batching.cache import group_layers_by_attn_type
 
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, compiled
+from forge_inference.engine.shapes import SOURCE, Shape, near, shape_of
 
 logger = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_suffix(".cu")
 _THREADS = 128  # of a block, as in the source
-_MANY_THREADS = 512  # of a block that has little to do in many places
-_NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+_MANY_THREADS = 512  # of a block that has little to do in many places, or much; as in the source
 _MOST_PARTS = 16  # into which one answer's tokens are split
 _MOST_ROWS = 64  # blocks that share the rows of the adapters' matrices, for each token
 _SHARED = 48 * 1024  # bytes; a kernel gets more only when it asks
+_COMING = 4 * 2048 * _MANY_THREADS // 32  # bytes of weights that are on their way to a block of `multiply`
+_FEW = 8  # tokens that it takes
+_PIECE = 32  # numbers of a row that it takes at once
+_MOST_BELOW = 128  # rows of adapters' matrices that are multiplied beside a layer's, wanted or not
+_MOST_BLOCKS = 2**16  # of one kernel that end in any order
 
 Pages = tuple[torch.Tensor, torch.Tensor]  # keys and values of a layer: (pages, tokens, heads, width)
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, (tokens, width)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the kernels are compiled for. `stride`: pages from one of the cache's blocks to the next."""
-
-    heads: int
-    kv_heads: int
-    width: int
-    page: int
-    stride: int
-    row: int  # numbers in a row of the table
-    dtype: torch.dtype
-
-    @property
-    def vector(self) -> int:
-        """Numbers that a thread reads at once."""
-        return 16 // self.dtype.itemsize
-
-    @property
-    def group(self) -> int:
-        """Heads of queries that one block computes: more would need more registers than there are."""
-        shared = self.heads // self.kv_heads
-        return max(size for size in range(1, 9) if shared % size == 0)
-
-    def options(self) -> list[str]:
-        """For the compiler. Raises Unavailable."""
-        lanes = self.width // self.vector
-        if self.dtype not in _NUMBERS or self.width % self.vector or lanes not in (2, 4, 8, 16, 32):
-            raise Unavailable(f"no kernel is written for heads of {self.width} numbers of {self.dtype}")
-        values = {
-            "NUMBER": _NUMBERS[self.dtype],
-            "WIDTH": self.width,
-            "HEADS": self.heads,
-            "KV_HEADS": self.kv_heads,
-            "GROUP": self.group,
-            "PAGE": self.page,
-            "STRIDE": self.stride,
-            "ROW": self.row,
-        }
-        return [f"-D{name}={value}" for name, value in values.items()]
 
 
 class Kernels(Protocol):
@@ -86,7 +46,7 @@ class Kernels(Protocol):
     ) -> torch.Tensor:
         """Put keys and values into the cache and mix its values; all are of the shape (tokens, heads, width).
 
-        With `rotation` queries and keys are rotated first; `query` may be overwritten.
+        With `rotation` queries and keys are rotated first.
         """
 
     def adapt(
@@ -110,15 +70,20 @@ class Launch(Protocol):
 
 
 class CudaKernels:
-    """Implements Kernels."""
+    """Implements Kernels, and the Arithmetic of fewer.py."""
 
-    def __init__(self, shape: Shape, kernel: Callable[[str], Launch], processors: int) -> None:
-        """`kernel`: by its name; `processors` that compute blocks at once. Raises Unavailable."""
-        self._shape = shape
-        self._place, self._attend, self._join = kernel("place"), kernel("attend"), kernel("join")
-        self._lower, self._lift = kernel("lower"), kernel("lift")
+    def __init__(self, shape: Shape, kernel: Callable[..., Launch], processors: int, near: int) -> None:
+        """`kernel`: by its name; `processors` that compute blocks at once; `near`: bytes that a block of `multiply` may
+        share, 0 if there is none.
+
+        Raises Unavailable.
+        """
+        self._shape, self._processors, self._near = shape, processors, near
+        self._attend, self._ended = kernel("attend"), torch.empty(0)
+        self._lower, self._lift = kernel("lower"), kernel("lift", _SHARED)
         self._norm, self._gate = kernel("normalise"), kernel("gate")
-        self._busy = 4 * processors  # blocks that keep them busy
+        self._multiply = kernel("multiply", near) if near and shape.dtype != torch.float32 else None
+        self._busy = 4 * processors  # small blocks that keep them busy
 
     def attend(
         self,
@@ -134,20 +99,16 @@ class CudaKernels:
         query, key, value = _in_rows(query), _in_rows(key), _in_rows(value)
         if key.stride() != value.stride():
             key, value = key.contiguous(), value.contiguous()
-        pitch, kv_pitch = query.stride(0), key.stride(0)
-        mixed = query.new_empty(query.shape)
-        grid = (shape.heads + 2 * shape.kv_heads, tokens, 1)
-        turn = rotation or (None, None)
-        told = (pitch, kv_pitch, int(rotation is not None))
-        self._place(grid, shape.width // 2, table, query, key, value, *turn, *pages, *told)
+        mixed, turn = query.new_empty(query.shape), rotation or (None, None)
         blocks = shape.heads // shape.group
         splits = min(_MOST_PARTS, max(1, self._busy // (blocks * tokens)))
-        size = tokens * shape.heads * splits * (shape.width + 2) if splits > 1 else 0
-        parts = torch.empty(size, dtype=torch.float32, device=query.device)
-        grid = (splits, blocks, tokens)
-        self._attend(grid, _THREADS, table, query, *pages, mixed, parts, pitch, splits, float(scale))
-        if splits > 1:
-            self._join((tokens * shape.heads, 1, 1), max(shape.width, 32), parts, mixed, splits)
+        parts = tokens * shape.heads * splits if splits > 1 else 0
+        sums, scales = (query.new_empty(parts * each, dtype=torch.float32) for each in (shape.width, 2))
+        if not len(self._ended):
+            self._ended = torch.zeros(_MOST_BLOCKS, dtype=torch.int32, device=query.device)
+        given = (table, query, key, value, *turn, *pages, mixed, sums, scales, self._ended)
+        told = (query.stride(0), key.stride(0), splits, int(rotation is not None), float(scale))
+        self._attend((splits, blocks, tokens), _THREADS, *given, *told)
         return mixed
 
     def adapt(
@@ -159,14 +120,31 @@ class CudaKernels:
         b: torch.Tensor,
         scale: torch.Tensor,
     ) -> bool:
-        (rank, into), out, tokens = a.shape, len(b), len(table)
+        (rank, into), tokens = a.shape, len(table)
         if not self._fits(x, a) or x.numel() != tokens * into or answer.stride(-1) != 1 or 4 * rank > _SHARED:
             return False
         low = torch.empty((tokens, rank), dtype=torch.float32, device=x.device)
         self._lower((min(rank, _MOST_ROWS), tokens, 1), _MANY_THREADS, table, x, a, scale, low, into, rank)
-        grid = (-(-out // _THREADS), tokens, 1)
-        self._lift(grid, _THREADS, low, b, answer, answer.stride(-2), out, rank, shared=4 * rank)
+        self._raise(table, low, None, b, answer)
         return True
+
+    def lift(
+        self, table: torch.Tensor, low: torch.Tensor, scale: torch.Tensor, b: torch.Tensor, answer: torch.Tensor
+    ) -> None:
+        """Add to a layer's answer what adapters make of `low`, the product of its input and their A."""
+        self._raise(table, low, scale, b, answer)
+
+    def _raise(
+        self,
+        table: torch.Tensor,
+        low: torch.Tensor,
+        scale: torch.Tensor | None,
+        b: torch.Tensor,
+        answer: torch.Tensor,
+    ) -> None:
+        out, rank = b.shape
+        given, told = (table, low, scale, b, answer), (low.stride(0), answer.stride(-2), out, rank)
+        self._lift((-(-out // _THREADS), len(table), 1), _THREADS, *given, *told, shared=4 * rank)
 
     def norm(self, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """Each row over the root of its mean square, times `weight`."""
@@ -186,31 +164,47 @@ class CudaKernels:
         self._gate((-(-width // (_THREADS * self._shape.vector)), rows, 1), _THREADS, x, y, width)
         return y
 
+    def multiply(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        *,
+        norm: tuple[torch.Tensor, float] | None = None,
+        gates: bool = False,
+        residual: torch.Tensor | None = None,
+        below: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self._multiply is not None  # noqa: S101 - `multiplies` says so
+        (out, into), further = weight.shape, 0 if below is None else len(below)
+        tokens = x.numel() // x.shape[-1]
+        y, low = x.new_empty((*x.shape[:-1], out)), x.new_empty((tokens, further), dtype=torch.float32)
+        by, epsilon = norm or (None, 0.0)
+        given = (x, weight, below, by, residual, y, low)
+        told = (tokens, into, out, further, int(gates), float(epsilon))
+        self._multiply((self._processors, 1, 1), _MANY_THREADS, *given, *told, shared=_shared(tokens, weight))
+        return y, low
+
+    def multiplies(self, x: torch.Tensor, weight: torch.Tensor, below: torch.Tensor | None = None) -> bool:
+        """Whether `multiply` is written for these; where it is, it is the faster way."""
+        tokens, into = x.numel() // x.shape[-1], weight.shape[1]
+        few = tokens <= _FEW and into % _PIECE == 0 and _shared(tokens, weight) <= self._near
+        further = below is None or (len(below) <= _MOST_BELOW and self._fits(below, weight))
+        return bool(self._multiply and few and further and self._fits(x, weight))
+
     def _fits(self, x: torch.Tensor, other: torch.Tensor) -> bool:
         """Whether rows of both are where a thread can read several numbers at once."""
         whole = x.is_contiguous() and other.is_contiguous() and x.shape[-1] % self._shape.vector == 0
         return whole and x.dtype == other.dtype == self._shape.dtype
 
 
+def _shared(tokens: int, weight: torch.Tensor) -> int:
+    """Bytes of weights under way, and of so many rows that are multiplied by them."""
+    return _COMING + tokens * (weight.shape[1] + _PIECE) * weight.itemsize
+
+
 def _in_rows(x: torch.Tensor) -> torch.Tensor:
     """(tokens, heads, width), of which each token's numbers follow each other."""
     return x if x.stride()[1:] == (x.shape[2], 1) else x.contiguous()
-
-
-def shape_of(config: Any, dtype: torch.dtype, page: int, row: int) -> Shape:
-    """Of a model's text part. Raises Unavailable."""
-    if set(group_layers_by_attn_type(config)) != {"full_attention"}:
-        raise Unavailable("some layers see a window of the last tokens, and their cache is another")
-    heads = config.num_attention_heads
-    return Shape(
-        heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        width=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        page=page,
-        stride=2 * config.num_hidden_layers,
-        row=row,
-        dtype=dtype,
-    )
 
 
 def load(model: Any, page: int, row: int) -> CudaKernels | None:
@@ -223,8 +217,9 @@ def load(model: Any, page: int, row: int) -> CudaKernels | None:
     gpu = torch.cuda.get_device_properties(model.device)
     try:
         shape = shape_of(model.config.get_text_config(), model.dtype, page, row)
-        module = Module(compiled(SOURCE.read_text(), shape.options(), f"sm_{gpu.major}{gpu.minor}"))
-        return CudaKernels(shape, module.kernel, gpu.multi_processor_count)
+        code = compiled(SOURCE, shape.options(), f"sm_{gpu.major}{gpu.minor}")
+        module = Module(code, early=bool(near(gpu)))
+        return CudaKernels(shape, module.kernel, gpu.multi_processor_count, near(gpu))
     except Unavailable as error:
         logger.warning("attention gathers keys and values for each step: %s", error)
         return None

@@ -10,6 +10,28 @@ from pathlib import Path
 import torch
 
 Size = tuple[int, int, int]
+_EARLY = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+# CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT (per cent)
+_MOST_SHARED, _CARVEOUT = 8, 9
+
+
+class _Attribute(ctypes.Structure):
+    """CUlaunchAttribute of the driver's header."""
+
+    _fields_ = (("id", ctypes.c_int), ("pad", ctypes.c_char * 4), ("value", ctypes.c_int), ("rest", ctypes.c_char * 60))
+
+
+class _Config(ctypes.Structure):
+    """CUlaunchConfig of the driver's header."""
+
+    _fields_ = (
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared", ctypes.c_uint),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.POINTER(_Attribute)),
+        ("count", ctypes.c_uint),
+    )
 
 
 class Unavailable(Exception):
@@ -34,8 +56,12 @@ def compiled(source: str, options: Sequence[str], architecture: str) -> bytes:
 class Module:
     """Compiled kernels on the GPU that is in use."""
 
-    def __init__(self, code: bytes) -> None:
-        """Raises Unavailable."""
+    def __init__(self, code: bytes, *, early: bool) -> None:
+        """`early`: each begins while the last one still computes, for which the GPU has to be sm_90 or later.
+
+        Raises Unavailable.
+        """
+        self.early = early
         torch.cuda.synchronize()  # the first call of a thread tells the driver which GPU it means
         self._driver = ctypes.CDLL("libcuda.so.1")
         self._code = code  # stays: the driver may read it later
@@ -43,11 +69,15 @@ class Module:
         if error := self._driver.cuModuleLoadData(ctypes.byref(self._module), code):
             raise Unavailable(f"the driver does not load the kernels: CUDA error {error}")
 
-    def kernel(self, name: str) -> "Kernel":
-        """One that is declared extern "C". Raises Unavailable."""
+    def kernel(self, name: str, shared: int = 0) -> "Kernel":
+        """One that is declared extern "C"; `shared`: bytes that it may be called with. Raises Unavailable."""
         function = ctypes.c_void_p()
         if error := self._driver.cuModuleGetFunction(ctypes.byref(function), self._module, name.encode()):
             raise Unavailable(f"there is no kernel {name}: CUDA error {error}")
+        # A processor computes blocks of two kernels at once only if it shares its memory in the same way for both.
+        for attribute, value in ((_MOST_SHARED, shared), (_CARVEOUT, 100 if self.early else -1)):
+            if error := self._driver.cuFuncSetAttribute(function, attribute, value):
+                raise Unavailable(f"the kernel {name} cannot have attribute {attribute} = {value}: CUDA error {error}")
         return Kernel(name, function, self)
 
 
@@ -56,14 +86,17 @@ class Kernel:
 
     def __init__(self, name: str, function: ctypes.c_void_p, module: Module) -> None:
         self._name, self._function, self._module = name, function, module
+        self._early = module.early
 
     def __call__(self, grid: Size, block: int, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
         """`shared`: bytes. Raises RuntimeError."""
         values = [as_passed(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
-        launch = self._module._driver.cuLaunchKernel  # noqa: SLF001
-        if error := launch(self._function, *grid, block, 1, 1, shared, stream, pointers, None):
+        config = _Config(grid, (block, 1, 1), shared, torch.cuda.current_stream().cuda_stream)
+        if self._early:
+            config.attributes, config.count = ctypes.pointer(_Attribute(_EARLY, b"", 1)), 1
+        launch = self._module._driver.cuLaunchKernelEx  # noqa: SLF001
+        if error := launch(ctypes.byref(config), self._function, pointers, None):
             raise RuntimeError(f"the kernel {self._name} could not be started: CUDA error {error}")
 
 

@@ -22,6 +22,7 @@ from transformers.generation.continuous_batching.utils import stream_context
 
 from forge_inference.engine import fairness
 from forge_inference.engine.adapters import BASE, Slots
+from forge_inference.engine.ahead import Begun
 from forge_inference.engine.answer import Answer
 from forge_inference.engine.contract import Steps
 from forge_inference.engine.errors import EngineError, EngineFailed
@@ -62,7 +63,9 @@ class Sequence(RequestState):
 
 class _Runner(ModelRunner):
     slots: Slots
+    scheduler: fairness.Fair
     graphs: Graphs | None = None
+    ahead: Begun | None = None  # the step that comes next, where it is under way already
     wanted: torch.Tensor  # adapters' slots of the tokens of a recorded step that is no table
     meanwhile: Callable[[], None]  # to be done while a GPU computes
 
@@ -84,9 +87,32 @@ class _Runner(ModelRunner):
                 stream.wait_stream(torch.cuda.default_stream(stream.device))
             if not self.pad_inputs:  # asking for one kernel after another takes longer than a step that is replayed
                 self.meanwhile()
-            logits, found = self._computed(model, batch_data)
+            names = [each.state.request_id for each in io.requests_in_batch]
+            step, self.ahead = self.ahead, None
+            if step is None or not step.holds(names, self.slots.version):
+                io.send()
+                step = self._begun(model, batch_data, names)
+            if self._may_go_on(step, names):
+                io.advance(step.found)
+                self.ahead = self._begun(model, batch_data, names)
+            self.scheduler.under_way = self.ahead.rows if self.ahead else {}
             self.meanwhile()
-            self._choose(logits, found)
+            self._choose(step, names)
+
+    def _begun(self, model: Any, batch_data: dict[str, Any], names: list[str]) -> Begun:
+        logits, found = self._computed(model, batch_data)
+        return Begun(logits, found, names, self.slots.version)
+
+    def _may_go_on(self, step: Begun, names: list[str]) -> bool:
+        """Whether the next step is this one's with a token more of each, which nobody here has to know or waits for."""
+        io, scheduler = self.inputs_and_outputs, self.scheduler
+        if not (self.graphs and io.use_block_table and io.lasts and names == list(step.rows)):
+            return False
+        if scheduler.waiting_requests or len(names) < len(scheduler.active_requests):
+            return False
+        answers = [each.state.answer for each in io.requests_in_batch if each.has_new_token]
+        plain = all(answer.chooser.is_plain for answer in answers) and len(answers) == len(names)
+        return plain and any(answer.left > 1 for answer in answers)
 
     def _computed(self, model: Any, batch_data: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         """Logits of each answer, and the likeliest token."""
@@ -126,13 +152,13 @@ class _Runner(ModelRunner):
 
         return forward
 
-    def _choose(self, logits: torch.Tensor, found: torch.Tensor) -> None:
+    def _choose(self, step: Begun, names: list[str]) -> None:
         io = self.inputs_and_outputs
-        rows = [row for row, each in enumerate(io.requests_in_batch) if each.has_new_token]
-        answering = [io.requests_in_batch[row].state for row in rows]
-        if io.use_block_table and len(rows) < len(io.requests_in_batch):  # else there are no rows of the others
-            logits, found = logits[rows], found[rows]
-        choices = choose(logits, found[: len(rows)], [state.answer.chooser for state in answering])
+        news = [row for row, each in enumerate(io.requests_in_batch) if each.has_new_token]
+        # Other than in a table, there are no rows of those who have no new token.
+        rows = [step.rows[names[row]] for row in news] if io.use_block_table else list(range(len(news)))
+        answering = [io.requests_in_batch[row].state for row in news]
+        choices = choose(step.logits, step.told(), rows, [state.answer.chooser for state in answering])
         for state, choice in zip(answering, choices, strict=True):
             state.choice = choice
         io.chosen = [choice.token for choice in choices]
@@ -197,7 +223,7 @@ class Batches:
         if kernels:
             self._processor.inputs_and_outputs.use(kernels, Table(answers, blocks, model.device))
         runner = self._processor.model_runner
-        runner.slots, runner.meanwhile = slots, self._tell
+        runner.slots, runner.meanwhile, runner.scheduler = slots, self._tell, self._processor.scheduler
         if recorded:
             runner.graphs = Graphs(slots, answers, OnCuda())
             runner.wanted = torch.zeros(2 * answers, dtype=torch.int64, device=model.device)
@@ -241,6 +267,7 @@ class Batches:
 
     def reset(self, why: Exception) -> None:
         """After an error: every answer is told, and the cache is empty."""
+        self._processor.model_runner.ahead = None
         self._processor.fail_all_requests(why)
         self._processor.reset()
 

@@ -43,6 +43,11 @@ class Chooser:
         """Whether the token with the largest logit is all that is asked for."""
         return self._sampling.temperature < _COLDEST and not self._penalises
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but that token and its log-probability is asked for."""
+        return self.likeliest and self.top == 0
+
     def choice(self, logits: torch.Tensor, likeliest: int) -> Choice:
         """From logits of the shape (vocabulary,), in float32."""
         logprobs = torch.log_softmax(logits, dim=-1)
@@ -95,11 +100,14 @@ def likeliest(logits: torch.Tensor) -> torch.Tensor:
     return torch.stack([token.float(), logprob, torch.isfinite(logprob).float()], dim=1)
 
 
-def choose(logits: torch.Tensor, found: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
-    """One token for each row of `logits`, of the shape (answers, vocabulary); `found`: the likeliest of each."""
+def choose(
+    logits: torch.Tensor, found: Sequence[Sequence[float]], rows: Sequence[int], choosers: Sequence[Chooser]
+) -> list[Choice]:
+    """One token for each of `rows` of `logits`, of the shape (answers, vocabulary); `found`: the likeliest of each."""
     choices = []
-    for row, (chooser, (token, logprob, is_number)) in enumerate(zip(choosers, found.tolist(), strict=True)):
-        if is_number and not (chooser.likeliest and chooser.top == 0):
+    for row, chooser in zip(rows, choosers, strict=True):
+        token, logprob, is_number = found[row]
+        if is_number and not chooser.is_plain:
             choices.append(chooser.choice(logits[row].float(), int(token)))
         else:
             choices.append(Choice(int(token), logprob, (), bool(is_number)))

@@ -12,6 +12,7 @@ from forge_inference.engine.kernels import Kernels, Pages, Rotation
 from forge_inference.engine.spans import Spans
 
 TOKEN, POSITION, SLOT, BLOCKS = range(4)  # the columns; blocks of the cache fill the rest
+_AHEAD = 32  # steps for which blocks are taken at once, where there are some
 _NOBODY = (0, -1, BASE)  # a row that only fills up: it reads and writes nothing
 
 
@@ -35,6 +36,13 @@ class Table:
         """Those that were filled, and as many more as make it `rows`."""
         self._numbers[filled:rows, :BLOCKS] = _NOBODY
         self.rows[:rows].copy_(self._sent[:rows], non_blocking=True)
+
+    def advance(self, found: torch.Tensor) -> None:
+        """Each answer by the token that was found for its row, which only the device needs to know."""
+        rows = self.rows[: len(found)]
+        rows[:, TOKEN] = found[:, 0]
+        # Rows that only fill up stay so.
+        rows[:, POSITION] += rows[:, POSITION] >= 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Inputs(ContinuousBatchingIOs):
     kernels: Kernels
     table: Table
     chosen: Sequence[int] = ()  # the tokens of the last step, known here already
+    lasts = 0  # for so many steps more the blocks suffice that the device was told of
 
     def use(self, kernels: Kernels, table: Table) -> None:
         """From the next step on; without, the library never asks for a step of one token each."""
@@ -98,13 +107,28 @@ class Inputs(ContinuousBatchingIOs):
         self.requests_in_batch = requests_in_batch
         self.num_request_in_batch = len(requests_in_batch)
         self.num_q_tokens, self.max_kv_read = num_q_tokens, 0
+        for each in requests_in_batch:
+            each.state.position_offset += 1
+
+    def send(self) -> None:
+        """A table, to where the device reads it; in the order of what the device does."""
+        if not self.use_block_table:
+            return
         (allocator,) = self.cache.cache_allocators.values()
-        for row, each in enumerate(requests_in_batch):
-            state = each.state
+        lasting = []
+        for row, each in enumerate(self.requests_in_batch):
+            state, position = each.state, each.state.position_offset - 1
+            self.cache.can_store_request_tokens(state, min(_AHEAD, state.answer.left))  # takes the blocks, if there are
             blocks = allocator.block_table[state.request_id]
-            self.table.fill(row, state.tokens_to_process[0], state.position_offset, state.answer.slot, blocks)
-            state.position_offset += 1
-        self.table.send(len(requests_in_batch), self.num_q_tokens)
+            self.table.fill(row, state.tokens_to_process[0], position, state.answer.slot, blocks)
+            lasting.append(len(blocks) * allocator.tokens_per_page - position - 1)
+        self.lasts = min(lasting)
+        self.table.send(len(self.requests_in_batch), self.num_q_tokens)
+
+    def advance(self, found: torch.Tensor) -> None:
+        """The table on the device becomes that of the next step."""
+        self.table.advance(found)
+        self.lasts -= 1
 
     def get_model_kwargs(self, use_padding: bool = False) -> Any:
         """Called before each step as well: what the model is called with."""
@@ -123,6 +147,9 @@ class Inputs(ContinuousBatchingIOs):
             "cache": self.cache,
             "one_each": OneEach(self.kernels, rows, self.cache),
         }
+
+    def retrieve_device_outputs(self) -> None:
+        """Called after each step, to wait for the device. Who chose the tokens has waited for this step alone."""
 
     def prepare_batch_update(self) -> tuple[list[Any], Sequence[int], None]:
         """Called after each step: whose tokens were chosen, and which."""

@@ -15,7 +15,7 @@ class ByHand:
 
     def __init__(self, stride: int = 4) -> None:
         self._stride = stride
-        self.attended = self.adapted = self.rotated = 0
+        self.attended = self.adapted = self.rotated = self.multiplied = 0
 
     def attend(
         self,
@@ -64,6 +64,30 @@ class ByHand:
     def gate(self, x: torch.Tensor) -> torch.Tensor:
         first, second = x.chunk(2, dim=-1)
         return first * torch.sigmoid(first) * second
+
+    def multiplies(self, x: torch.Tensor, weight: torch.Tensor, below: torch.Tensor | None = None) -> bool:
+        return x.numel() <= 8 * x.shape[-1]
+
+    def multiply(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        *,
+        norm: tuple[torch.Tensor, float] | None = None,
+        gates: bool = False,
+        residual: torch.Tensor | None = None,
+        below: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.multiplied += 1
+        x = self.norm(x, *norm) if norm else self.gate(x) if gates else x
+        y, rows = x @ weight.T, x.flatten(0, -2)
+        return y if residual is None else y + residual, rows[:, :0] if below is None else rows @ below.T
+
+    def lift(
+        self, table: torch.Tensor, low: torch.Tensor, scale: torch.Tensor, b: torch.Tensor, answer: torch.Tensor
+    ) -> None:
+        self.adapted += 1
+        answer += (low * scale[table[:, SLOT]]) @ b.T
 
 
 def _half_turned(x: torch.Tensor) -> torch.Tensor:

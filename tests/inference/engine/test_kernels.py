@@ -5,14 +5,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import rms_norm, silu
 from transformers import MistralConfig
 
-from forge_inference.engine.kernels import SOURCE, CudaKernels, Launch, Shape, shape_of
+from forge_inference.engine.kernels import CudaKernels, Launch
 from forge_inference.engine.nvrtc import Module, Size, Unavailable, as_passed, compiled
+from forge_inference.engine.shapes import SOURCE, Shape, near, shape_of
 from forge_inference.engine.table import BLOCKS
 from tests.inference.engine.by_hand import ByHand
 
@@ -39,20 +41,22 @@ ON_GPUS_ONLY = [
 def _kernels(shape: Shape, folder: Path) -> CudaKernels:
     if ON_GPU:
         gpu = torch.cuda.get_device_properties(DEVICE)
-        module = Module(compiled(SOURCE.read_text(), shape.options(), f"sm_{gpu.major}{gpu.minor}"))
-        return CudaKernels(shape, module.kernel, gpu.multi_processor_count)
+        module = Module(compiled(SOURCE, shape.options(), f"sm_{gpu.major}{gpu.minor}"), early=bool(near(gpu)))
+        return CudaKernels(shape, module.kernel, gpu.multi_processor_count, near(gpu))
     if not (compiler := shutil.which("g++")):
         pytest.skip("there is neither a GPU nor a C++ compiler")
     source, library = folder / "kernels.cu", folder / "kernels.so"
-    source.write_text(SOURCE.read_text().replace("extern __shared__ float mine[];", "float *mine = dynamic_shared;"))
+    source.write_text(SOURCE.replace("extern __shared__ float mine[];", "float *mine = dynamic_shared;"))
     told = [*shape.options(), f'-DKERNELS="{source}"', "-Wno-unknown-pragmas"]
     shim = Path(__file__).with_name("cuda_on_cpu.cc")
     subprocess.run([compiler, "-std=c++20", "-O1", "-shared", "-fPIC", *told, shim, "-o", library], check=True)
-    return CudaKernels(shape, _on_cpu(ctypes.CDLL(str(library))), processors=3)
+    return CudaKernels(shape, _on_cpu(ctypes.CDLL(str(library))), processors=3, near=256 * 1024)
 
 
-def _on_cpu(library: ctypes.CDLL) -> Callable[[str], Launch]:
-    def kernel(name: str) -> Launch:
+def _on_cpu(library: ctypes.CDLL) -> Callable[..., Launch]:
+    def kernel(name: str, most: int = 0) -> Launch:
+        del most
+
         def launch(grid: Size, block: int, /, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
             del shared
             values = [as_passed(argument) for argument in arguments]
@@ -115,12 +119,51 @@ def test_adapters_are_added_to_the_rows_that_want_them(dtype: torch.dtype, rank:
     a, b, scale = torch.randn(rank, 1152) / 30, torch.randn(200, rank), torch.zeros(3, rank)
     scale[1, : rank // 2], scale[2, rank // 2 :] = 0.5, 2.0
     x, answer, a, b, scale = (each.to(dtype) for each in (x, answer, a, b, scale))
-    expected = answer.float().clone()
+    before, expected = answer.clone(), answer.float().clone()
     ByHand().adapt(table, x.float(), expected, a.float(), b.float(), scale.float())
     table, x, here, a, b, scale = (each.to(DEVICE) for each in (table, x, answer, a, b, scale))
     assert kernels.adapt(table, x, here, a, b, scale)
     torch.testing.assert_close(here.float().cpu(), expected, atol=CLOSE[dtype], rtol=CLOSE[dtype])
+    low, here = x.float() @ a.float().T, before.to(DEVICE)
+    beside = torch.cat([torch.full_like(low, 7), low], dim=1)
+    kernels.lift(table, beside[:, rank:], scale, b, here)
+    torch.testing.assert_close(here.float().cpu(), expected, atol=CLOSE[dtype], rtol=CLOSE[dtype])
     assert not kernels.adapt(table, x[:, :-1], here, a[:, :-1], b, scale), "nothing is read across its end"
+
+
+@pytest.mark.parametrize(("tokens", "into", "out", "below"), [(1, 1184, 100, 0), (3, 544, 40, 20), (8, 512, 16, 8)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16] if ON_GPU else [torch.bfloat16])
+def test_rows_are_multiplied_with_what_is_done_before_and_after(
+    dtype: torch.dtype, tokens: int, into: int, out: int, below: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    kernels = _kernels(Shape(4, 2, 64, PAGE, STRIDE, ROW, dtype), tmp_path)
+    x, weight, more = torch.randn(1, tokens, into), torch.randn(out, into), torch.randn(below, into)
+    shut, by, residual = torch.randn(1, tokens, into), torch.randn(into), torch.randn(1, tokens, out)
+    x, weight, more, shut, by, residual = (
+        each.to(dtype) for each in (x, weight / into**0.5, more / into**0.5, shut, by, residual)
+    )
+    if ON_GPU and not kernels.multiplies(x.to(DEVICE), weight.to(DEVICE)):
+        pytest.skip("kernels of this GPU do not begin early")
+    close = {"atol": 4 * CLOSE[dtype], "rtol": 2 * CLOSE[dtype]}
+    for given, norm, gates, added in (
+        (x, None, False, None),
+        (x, by, False, residual),
+        (torch.cat([shut, x], dim=-1), None, True, residual),
+    ):
+        told: dict[str, Any] = {"gates": gates, "norm": None, "residual": None, "below": more.to(DEVICE)}
+        wide = told | {"below": more.float()}
+        if norm is not None:
+            told["norm"], wide["norm"] = (norm.to(DEVICE), 1e-5), (norm.float(), 1e-5)
+        if added is not None:
+            told["residual"], wide["residual"] = added.to(DEVICE), added.float()
+        y, low = kernels.multiply(given.to(DEVICE), weight.to(DEVICE), **told)
+        expected, expected_low = ByHand().multiply(given.float(), weight.float(), **wide)
+        torch.testing.assert_close(y.float().cpu(), expected, **close)
+        torch.testing.assert_close(low.cpu(), expected_low, **close)
+    assert not kernels.multiplies(torch.zeros(9, into, dtype=dtype), weight)
+    assert not kernels.multiplies(torch.zeros(1, 48, dtype=dtype), torch.zeros(out, 48, dtype=dtype))
+    assert not kernels.multiplies(x, weight, torch.zeros(200, into, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -143,7 +186,7 @@ def test_kernels_compile_without_a_gpu_and_without_headers() -> None:
         pytest.skip(f"torch brings no compiler for kernels here: {error}")
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         options = Shape(32, 8, 128, 32, 64, 67, dtype).options()
-        assert compiled(SOURCE.read_text(), options, "sm_90").startswith(b"\x7fELF")
+        assert compiled(SOURCE, options, "sm_90").startswith(b"\x7fELF")
     with pytest.raises(Unavailable, match="nonsense"):
         compiled("nonsense", [], "sm_90")
 

@@ -14,7 +14,7 @@ LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
 
 def _choose(logits: torch.Tensor, choosers: list[Chooser]) -> list[Choice]:
-    return choose(logits, likeliest(logits), choosers)
+    return choose(logits, likeliest(logits).tolist(), range(len(logits)), choosers)
 
 
 def _chosen(sampling: Sampling, times: int = 400, logits: torch.Tensor = LOGITS) -> list[int]:
