@@ -89,7 +89,7 @@ class _Runner(ModelRunner):
                 self.meanwhile()
             names = [each.state.request_id for each in io.requests_in_batch]
             step, self.ahead = self.ahead, None
-            if step is None or not step.holds(names, self.slots.version):
+            if step is None or not (io.use_block_table and step.holds(names, self.slots.version)):
                 io.send()
                 step = self._begun(model, batch_data, names)
             if self._may_go_on(step, names):

@@ -1,12 +1,16 @@
 """What the kernels for GPUs compute, one row after another with torch's plain operations."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from forge_inference.engine.kernels import Pages, Rotation
+from forge_inference.engine.graphs import Graphs, Replay
+from forge_inference.engine.kernels import Kernels, Pages, Rotation
+from forge_inference.engine.runner import Batches
+from forge_inference.engine.serving import Serving
 from forge_inference.engine.table import BLOCKS, POSITION, SLOT
 
 
@@ -88,6 +92,34 @@ class ByHand:
     ) -> None:
         self.adapted += 1
         answer += (low * scale[table[:, SLOT]]) @ b.T
+
+
+class Recorder:
+    """Calls what was recorded again: as a GPU does, with the tensors of then and whatever is in them now."""
+
+    def __init__(self) -> None:
+        self.recorded = self.replayed = 0
+
+    def __call__(self, forward: Callable[[], None]) -> Replay:
+        self.recorded += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            forward()
+
+        return replay
+
+
+def batches_of(serving: Serving, recorder: Recorder | None, kernels: Kernels | None) -> Batches:
+    """Of the same model; with a recorder its steps are replayed, as on a GPU."""
+    slots = serving.weights.adapters.slots
+    batches = Batches(serving.weights.model, slots, kernels, tokens=2048, longest=256, step=64, answers=6, page=32)
+    runner, io = batches._processor.model_runner, batches._processor.inputs_and_outputs
+    if recorder:
+        io.use_cuda_graph_varlen = True  # the library's own switch for sizes that are seen again
+        runner.graphs = Graphs(slots, 6, recorder)
+        runner.wanted = torch.zeros(12, dtype=torch.int64)
+    return batches
 
 
 def _half_turned(x: torch.Tensor) -> torch.Tensor:

@@ -16,41 +16,16 @@ from forge_inference.engine.contract import CHECKPOINT, Chunk, Quantization, Req
 from forge_inference.engine.errors import EngineError
 from forge_inference.engine.graphs import Graphs, Replay, standard
 from forge_inference.engine.kernels import Kernels
-from forge_inference.engine.runner import Batches
 from forge_inference.engine.serving import Serving
-from tests.inference.engine.by_hand import ByHand, varlen
+from tests.inference.engine.by_hand import ByHand, Recorder, batches_of, varlen
 from tests.inference.engine.conftest import NF4, PLAIN, QUIET
 
 pytestmark = [pytest.mark.model, QUIET]
 PROMPTS = ["the gene", "a protein that binds", "x", "what binds the other protein?"]
 
 
-class Recorder:
-    """Calls what was recorded again: as a GPU does, with the tensors of then and whatever is in them now."""
-
-    def __init__(self) -> None:
-        self.recorded = self.replayed = 0
-
-    def __call__(self, forward: Callable[[], None]) -> Replay:
-        self.recorded += 1
-
-        def replay() -> None:
-            self.replayed += 1
-            forward()
-
-        return replay
-
-
 def _answers(serving: Serving, recorder: Recorder | None, kernels: Kernels | None = None) -> list[list[Chunk]]:
-    adapters = serving.weights.adapters
-    batches = Batches(
-        serving.weights.model, adapters.slots, kernels, tokens=2048, longest=256, step=64, answers=6, page=32
-    )
-    runner, io = batches._processor.model_runner, batches._processor.inputs_and_outputs
-    if recorder:
-        io.use_cuda_graph_varlen = True  # the library's own switch for sizes that are seen again
-        runner.graphs = Graphs(adapters.slots, 6, recorder)
-        runner.wanted = torch.zeros(12, dtype=torch.int64)
+    adapters, batches = serving.weights.adapters, batches_of(serving, recorder, kernels)
     ears: list[list[Chunk | EngineError]] = []
     for number, prompt in enumerate(PROMPTS):
         ears.append([])
@@ -103,7 +78,9 @@ def test_layers_in_fewer_kernels_answer_as_before(make: Callable[..., BatchingEn
     fewer.use(model, by)
     assert sum(weight.numel() for weight in model.parameters()) == size
     for kernels in (None, by):
+        multiplied = by.multiplied
         assert _tokens(_answers(serving, None, kernels)) == _tokens(before)
+        assert by.multiplied > multiplied
     assert by.attended == by.rotated
 
 
