@@ -1,7 +1,8 @@
 """LoRA adapters beside the base model's layers: several in one batch, each token with its own.
 
 A layer with adapters computes base(x) + ((x A^T) * scale[adapter of the token]) B^T, where A and B are all adapters'
-matrices side by side: two multiplications for any number of them (https://arxiv.org/abs/2106.09685 for one).
+matrices side by side: two multiplications for any number of them (https://arxiv.org/abs/2106.09685 for one). Where
+all tokens want the same one, its matrices are enough, and its scale is part of B.
 """
 
 import logging
@@ -25,6 +26,7 @@ _KEY = "base_model.model.{module}.lora_{side}.weight"
 
 # Adds what adapters add to a layer's answer, in place, from: its input, the answer, A, B, scales. Whether it did.
 Adapt = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], bool]
+Pair = tuple[torch.Tensor, torch.Tensor]  # A and B of one adapter
 
 
 class Slots:
@@ -33,6 +35,7 @@ class Slots:
     def __init__(self) -> None:
         self.of_token: torch.Tensor | None = None  # (tokens,); None: nobody wants an adapter
         self.of_answer: torch.Tensor | None = None  # (answers,), for layers that only see each last token
+        self.only: int | None = None  # what all tokens want, where that is known
         self.adapt: Adapt | None = None  # another way to compute the same, for some steps
         self.version = 0  # of the adapters' tensors: those of another version are gone
 
@@ -42,10 +45,13 @@ class Slots:
     ) -> Iterator[None]:
         """For one forward."""
         self.of_token, self.of_answer, self.adapt = of_token, of_answer, adapt
+        if of_token is not None and of_token.device.type == "cpu":  # asking a GPU would wait for it
+            first = of_token[0]
+            self.only = int(first) if bool((of_token == first).all()) else None
         try:
             yield
         finally:
-            self.of_token = self.of_answer = self.adapt = None
+            self.of_token = self.of_answer = self.adapt = self.only = None
 
 
 class Adapted(nn.Module):
@@ -53,9 +59,10 @@ class Adapted(nn.Module):
 
     def __init__(self, base: nn.Module, slots: Slots, dtype: torch.dtype) -> None:
         super().__init__()
-        self.base, self._slots, self._dtype = base, slots, dtype
+        self.base, self.slots, self._dtype = base, slots, dtype
         self._parts: dict[int, tuple[torch.Tensor, torch.Tensor, float]] = {}
         self._a = self._b = self._scale = torch.empty(0)
+        self._alone: dict[int, Pair] = {}
 
     def put(self, slot: int, a: torch.Tensor, b: torch.Tensor, scale: float) -> None:
         """`a` of the shape (rank, in), `b` of the shape (out, rank)."""
@@ -83,23 +90,33 @@ class Adapted(nn.Module):
     @property
     def idle(self) -> bool:
         """Whether no token of the present step wants an adapter here."""
-        return self._slots.of_token is None or not self._parts
+        return self.slots.of_token is None or not self._parts
 
     def add(self, x: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
         """To the base layer's answer, which may be changed."""
-        slots = self._slots.of_token
+        slots = self.slots.of_token
         if slots is None or not self._parts:
             return answer
-        if (adapt := self._slots.adapt) and adapt(x, answer, self._a, self._b, self._scale):
+        if (adapt := self.slots.adapt) and adapt(x, answer, self._a, self._b, self._scale):
             return answer
+        if (only := self.slots.only) is not None:
+            return added(x, answer, self.alone(only))
         if len(slots) != x.shape[-2]:
-            slots = self._slots.of_answer
+            slots = self.slots.of_answer
             assert slots is not None  # noqa: S101 - only the last layer sees fewer tokens, and then it is set
         low = linear(x.to(self._dtype), self._a) * self._scale[slots]
         return answer + linear(low, self._b).to(answer.dtype)
 
+    def alone(self, slot: int) -> Pair | None:
+        """This adapter without the others, its scale in B; None if it has no part here."""
+        if slot in self._parts and slot not in self._alone:
+            a, b, scale = self._parts[slot]
+            self._alone[slot] = a.to(self._dtype), (b * scale).to(self._dtype)
+        return self._alone.get(slot)
+
     def _join(self, device: torch.device) -> None:
-        self._slots.version += 1
+        self.slots.version += 1
+        self._alone = {}
         if not self._parts:
             return
         self._a = torch.cat([a for a, _, _ in self._parts.values()]).to(self._dtype)
@@ -109,6 +126,14 @@ class Adapted(nn.Module):
         for slot, (a, _, scale) in self._parts.items():
             self._scale[slot, begin : begin + len(a)] = scale
             begin += len(a)
+
+
+def added(x: torch.Tensor, answer: torch.Tensor, pair: Pair | None) -> torch.Tensor:
+    """What one adapter adds to the answer of a layer, or of some, for all tokens; in place."""
+    if pair is None:
+        return answer
+    a, b = pair
+    return answer.add_(linear(linear(x.to(a.dtype), a), b))
 
 
 class Adapters:

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import rms_norm, silu
 
 from forge_inference.engine import attention
 from forge_inference.engine.adapters import Adapted
-from forge_inference.engine.fewer import ATTENTIONS, NORMS, adapt, is_gated
+from forge_inference.engine.beside import Beside
+from forge_inference.engine.fewer import ATTENTIONS, NORMS, is_gated
 
 _ROWS = 32  # for which the layout is the best one; it is a good one for 2 and for 512
 _SMALL = 512 * 2**20  # bytes of a model's weights
@@ -30,8 +32,8 @@ def use(model: Any) -> None:
     for module in list(model.modules()):
         if type(module) in ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
             module.forward = MethodType(_Attention(module, small=small), module)
-        elif is_gated(module):
-            module.forward = MethodType(_gated, module)
+        elif is_gated(module) and all(type(_plain(layer)) is nn.Linear for layer in (module.gate_proj, module.up_proj)):
+            module.forward = MethodType(_Gated(module), module)
         elif type(module) in NORMS:
             module.forward = MethodType(_normalised, module)
     for name, layer in list(model.named_modules()):
@@ -65,6 +67,36 @@ class Packed(nn.Module):
         return self._plain if x.numel() == self.in_features else self._laid_out
 
 
+class _Gated:
+    def __init__(self, module: Any) -> None:
+        """Has gates, and what they let through, read their weights from one place."""
+        layers = [_plain(layer) for layer in (module.gate_proj, module.up_proj)]
+        biases = [layer.bias for layer in layers]
+        weight = torch.cat([layer.weight for layer in layers])
+        self._joined = Packed(weight, None if biases[0] is None else torch.cat(biases), small=False)
+        self._adapters = Beside([len(weight) // 2] * 2)
+        for layer, part in zip(layers, weight.chunk(2), strict=True):
+            layer.weight = nn.Parameter(part, requires_grad=False)
+
+    def __call__(self, module: Any, x: torch.Tensor) -> torch.Tensor:
+        """As the class's own; where no adapter has a part in it, gates are computed within the multiplications.
+
+        One row is multiplied once: there, each call costs half of what reading the weights does.
+        """
+        gate, up = layers = (module.gate_proj, module.up_proj)
+        if x.numel() == x.shape[-1]:
+            both = self._joined(x)
+            self._adapters.add(x, both, layers)
+            let, through = both.chunk(2, dim=-1)
+            between = silu(let).mul_(through)
+        elif all(not isinstance(layer, Adapted) or layer.idle for layer in layers):
+            between = _plain(up).times(x, _plain(gate)(x, "swish"))
+        else:
+            between = silu(gate(x)).mul_(up(x))
+        found: torch.Tensor = module.down_proj(between)
+        return found
+
+
 class _Part(nn.Module):
     """What is left of a layer whose weights are part of another: a place for adapters."""
 
@@ -75,6 +107,7 @@ class _Attention:
         names, layers = zip(*_heads(module), strict=True)
         biases = [layer.bias for layer in layers]
         self._sizes = [layer.out_features for layer in layers]
+        self._adapters = Beside(self._sizes)
         weight = torch.cat([layer.weight for layer in layers])
         self._joined = Packed(weight, None if biases[0] is None else torch.cat(biases), small=small)
         for name in names:
@@ -90,7 +123,7 @@ class _Attention:
     ) -> tuple[torch.Tensor, None]:
         """As the class's own, which asks for three multiplications, and turns queries and keys one after the other."""
         both, width = self._joined(hidden_states), module.head_dim
-        adapt(hidden_states, both.split(self._sizes, dim=-1), (module.q_proj, module.k_proj, module.v_proj))
+        self._adapters.add(hidden_states, both, (module.q_proj, module.k_proj, module.v_proj))
         heads, (queries, keys, _) = both.unflatten(-1, (-1, width)), (size // width for size in self._sizes)
         turned = _turned(heads[..., : queries + keys, :], *(part.unsqueeze(2) for part in position_embeddings))
         q, k, v = turned[..., :queries, :], turned[..., queries:, :], heads[..., queries + keys :, :]
@@ -109,6 +142,11 @@ def _heads(module: Any) -> list[tuple[str, Any]]:
     ]
 
 
+def _plain(layer: Any) -> Any:
+    """Without the adapters on it."""
+    return layer.base if isinstance(layer, Adapted) else layer
+
+
 def _window(module: Any) -> int | None:
     """How many tokens a token sees; where layers differ in it, each has its own."""
     window: int | None = getattr(module, "sliding_window", getattr(module.config, "sliding_window", None))
@@ -123,25 +161,14 @@ def _turned(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torc
     return turned
 
 
-def _gated(module: Any, x: torch.Tensor) -> torch.Tensor:
-    """As the class's own; where no adapter has a part in it, gates are computed within the multiplications."""
-    gate, up = (
-        layer.base if isinstance(layer, Adapted) and layer.idle else layer
-        for layer in (module.gate_proj, module.up_proj)
-    )
-    if isinstance(gate, Packed) and isinstance(up, Packed):
-        between = up.times(x, gate(x, "swish"))
-    else:
-        between = module.act_fn(gate(x)) * up(x)
-    found: torch.Tensor = module.down_proj(between)
-    return found
-
-
 def _normalised(module: Any, x: torch.Tensor) -> torch.Tensor:
     """As the class's own, to the bit: each row over the root of its mean square, without a copy in float32.
 
     That is what a batch norm does to channels, whose means are 0 here and whose variances are the mean squares.
+    torch's own, which copies, is faster for a few rows.
     """
+    if x.numel() <= _ROWS * x.shape[-1]:
+        return module.weight * rms_norm(x, x.shape[-1:], None, module.variance_epsilon)
     rows = x.reshape(1, -1, x.shape[-1])
     squares = torch.linalg.vector_norm(rows[0], dim=-1, dtype=torch.float32).square_().div_(x.shape[-1])
     found = torch.batch_norm(

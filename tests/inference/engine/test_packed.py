@@ -15,6 +15,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_
 from forge_inference.engine import attention, packed, proof
 from forge_inference.engine.adapters import Adapted, Slots
 from forge_inference.engine.batching import BatchingEngine
+from forge_inference.engine.beside import Beside
 from forge_inference.engine.contract import Request
 from forge_inference.engine.packed import Packed
 from tests.inference.engine.conftest import PLAIN, QUIET
@@ -36,6 +37,7 @@ SIZES: dict[str, Any] = {
 }
 FEWER: dict[str, Any] = {**SIZES, "num_key_value_heads": 2}
 CLOSE = {"rtol": 0.03, "atol": 0.03}  # a bfloat16 has eight bits
+SIDES = [12, 8, 4]  # sizes of answers
 MODELS = {
     "llama": LlamaConfig(**FEWER),
     "llama with biases": LlamaConfig(**FEWER, attention_bias=True, mlp_bias=True),
@@ -76,7 +78,7 @@ def test_turning_is_no_further_from_exact_numbers_than_in_transformers() -> None
     assert (ours.float() - exact).square().sum() <= (theirs.float() - exact).square().sum()
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 64), (1, 33, 64), (3, 5, 64)])
+@pytest.mark.parametrize("shape", [(1, 1, 64), (1, 33, 64), (3, 5, 64), (3, 50, 64)])
 @torch.inference_mode()
 def test_norms_are_those_of_transformers_to_the_bit(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
@@ -100,6 +102,17 @@ def test_a_model_answers_as_before(name: str, small: int, monkeypatch: pytest.Mo
     packed.use(model)
     torch.testing.assert_close(model(ids, use_cache=False).logits, before, **CLOSE)
     assert not any(type(layer) is nn.Linear for layer in model.modules())
+
+
+@pytest.mark.parametrize("name", ["llama", "llama with biases", "qwen3"])
+@torch.inference_mode()
+def test_one_row_is_as_close_as_many(name: str) -> None:
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_config(deepcopy(MODELS[name])).bfloat16().eval()
+    before = model(torch.tensor([[7]]), use_cache=False).logits
+    attention.use(model)
+    packed.use(model)
+    torch.testing.assert_close(model(torch.tensor([[7]]), use_cache=False).logits, before, **CLOSE)
 
 
 @torch.inference_mode()
@@ -153,6 +166,57 @@ async def test_base_and_adapter_in_one_batch_are_not_mixed_up(make: Callable[...
     for one, other in zip(alone, together, strict=True):
         assert other == pytest.approx(one, abs=0.1)
     assert alone[0] != pytest.approx(alone[1], abs=0.2)
+
+
+def _beside() -> tuple[Slots, list[Any], Callable[[int], torch.Tensor]]:
+    """Three layers that answer nothing; adapter 1 is on two, adapter 2 on one. What each adds, exactly."""
+    torch.manual_seed(3)
+    slots = Slots()
+    layers = [Adapted(nn.Identity(), slots, torch.float64) for _ in SIDES[:2]]
+    parts = {
+        (number, slot): (torch.randn(rank, 64).double(), torch.randn(SIDES[number], rank).double(), scale)
+        for number, slot, rank, scale in ((0, 1, 4, 0.5), (1, 1, 4, 0.5), (1, 2, 8, 3.0))
+    }
+    for (number, slot), part in parts.items():
+        layers[number].put(slot, *part)
+
+    def moved(slot: int) -> torch.Tensor:
+        zeros = [torch.zeros(size, 64).double() for size in SIDES]
+        for (number, of), (a, b, scale) in parts.items():
+            zeros[number] += scale * b @ a * (of == slot)
+        return torch.cat(zeros)
+
+    return slots, [*layers, nn.Identity()], moved
+
+
+@pytest.mark.parametrize("wanted", [[1], [2], [0], [3], [1] * 5, [2] * 40, [1, 2, 0], [1, *[2] * 40]])
+@torch.inference_mode()
+def test_adapters_on_layers_side_by_side_add_what_each_would(wanted: list[int]) -> None:
+    slots, layers, moved = _beside()
+    x, answers = (torch.randn(1, len(wanted), size).double() for size in (64, sum(SIDES)))
+    exact = answers + torch.stack([moved(slot) @ row for slot, row in zip(wanted, x[0], strict=True)])
+    with slots.chosen(torch.tensor(wanted)):
+        Beside(SIDES).add(x, answers, layers)
+    torch.testing.assert_close(answers, exact)
+
+
+@torch.inference_mode()
+def test_an_adapter_that_took_the_place_of_another_is_the_one_that_is_added() -> None:
+    slots, layers, _ = _beside()
+    beside, x = Beside(SIDES), torch.ones(1, 1, 64)
+
+    def moved() -> torch.Tensor:
+        answers = torch.zeros(1, 1, sum(SIDES))
+        with slots.chosen(torch.tensor([1])):
+            beside.add(x, answers, layers)
+        return answers[0, 0]
+
+    before = moved()
+    layers[0].put(1, torch.ones(2, 64), torch.ones(12, 2), 1.0)
+    layers[1].drop(2)
+    layers[1].drop(1)  # its last
+    assert before[12:20].any()
+    assert moved().tolist() == [128] * 12 + [0] * 12
 
 
 def test_a_place_for_adapters_is_left_of_a_layer_that_was_joined() -> None:
