@@ -83,11 +83,6 @@ class Adapted(nn.Module):
         return (self._a, self._b, self._scale) if self._parts else None
 
     @property
-    def version(self) -> int:
-        """Of all adapters' tensors."""
-        return self._slots.version
-
-    @property
     def idle(self) -> bool:
         """Whether no token of the present step wants an adapter here."""
         return self.slots.of_token is None or not self._parts

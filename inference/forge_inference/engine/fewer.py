@@ -212,9 +212,9 @@ class _Product:
     def _side_by_side(self) -> torch.Tensor | None:
         """The layers' A. Recordings know where it is, as long as no adapter comes or goes."""
         adapted = [layer for layer in self._layers() if isinstance(layer, Adapted)]
-        if adapted and adapted[0].version != self._version:
+        if adapted and adapted[0].slots.version != self._version:
             parts = [sides[0] for layer in adapted if (sides := layer.sides)]
-            self._below, self._version = torch.cat(parts) if parts else None, adapted[0].version
+            self._below, self._version = torch.cat(parts) if parts else None, adapted[0].slots.version
         return self._below
 
 
