@@ -96,14 +96,22 @@ def main() -> int:
         "--only", action="append", default=[], metavar="WORD", help="contenders with this in the name; or: overload"
     )
     parser.add_argument("--dry-run", action="store_true", help="do not write docs/benchmarks.md")
+    parser.add_argument(
+        "--point", action="append", type=_point, default=[], metavar="PROMPTxCROWD", help="instead of all: 512x8"
+    )
     options = parser.parse_args()
-    return asyncio.run(_written(options.only, dry=options.dry_run))
+    return asyncio.run(_written(options.only, options.point or POINTS, dry=options.dry_run))
 
 
-async def _written(only: list[str], *, dry: bool) -> int:
+def _point(text: str) -> Point:
+    prompt, crowd = text.split("x")
+    return Point(int(prompt), int(crowd))
+
+
+async def _written(only: list[str], points: list[Point], *, dry: bool) -> int:
     """0 when all promises were kept."""
     kept = True
-    async for tables, storm in _run(only, POINTS):
+    async for tables, storm in _run(only, points):
         section = report.section(tables, storm, NEW)
         print(section, flush=True)
         if not dry:
