@@ -18,7 +18,6 @@ from tests.harness.places import ROOT
 from tests.harness.steps import say
 
 NEW = 32  # tokens of each answer
-ROUNDS = 3  # of each point; in each, every contender has its turn
 LEAST = 2.0  # seconds of measuring, each turn
 POINTS = [Point(prompt, crowd) for prompt in (32, 512) for crowd in (1, 8, 32)]
 Contender = Callable[[], AbstractAsyncContextManager[Ask]]
@@ -46,13 +45,18 @@ async def _measured(model: str, contenders: dict[str, Contender], points: list[P
             asks[name] = await stack.enter_async_context(contender())
             await asks[name]("warm up", 4)
             say(f"{model}, {name}: up")
-        for point, turn in itertools.product(points, range(1, ROUNDS + 1)):
+        for point, turn in ((point, turn) for point in points for turn in range(1, _rounds(point) + 1)):
             for name, ask in asks.items():
                 crowd = min(point.crowd, 8) if name == report.LOCK else point.crowd  # more would only wait longer
                 rows[name][point].append(await _speed(ask, Point(point.prompt, crowd), numbers))
             found = ", ".join(f"{row[point][-1]:.1f}" for row in rows.values())
-            say(f"{model}: prompt {point.prompt}, {point.crowd} at once, round {turn} of {ROUNDS}: {found} tokens/s")
+            say(f"{model}: prompt {point.prompt}, {point.crowd} at once, round {turn} of {_rounds(point)}: {found} tokens/s")
     return rows
+
+
+def _rounds(point: Point) -> int:
+    """In each, every contender has its turn. Two answers, one after the other, tell least."""
+    return 9 if point.crowd == 1 else 3
 
 
 def contenders(base: Path, adapter: Path, gguf: Path | None) -> dict[str, Contender]:

@@ -25,7 +25,6 @@ _COMING = 4 * 2048 * _MANY_THREADS // 32  # bytes of weights that are on their w
 _FEW = 8  # tokens that it takes
 _PIECE = 32  # numbers of a row that it takes at once
 _MOST_BELOW = 128  # rows of adapters' matrices that are multiplied beside a layer's, wanted or not
-_MOST_BLOCKS = 2**16  # of one kernel that end in any order
 
 Pages = tuple[torch.Tensor, torch.Tensor]  # keys and values of a layer: (pages, tokens, heads, width)
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, (tokens, width)
@@ -79,7 +78,8 @@ class CudaKernels:
         Raises Unavailable.
         """
         self._shape, self._processors, self._near = shape, processors, near
-        self._attend, self._ended = kernel("attend"), torch.empty(0)
+        self._attend = kernel("attend")
+        self._ended = torch.empty(0)  # made where the first step is
         self._lower, self._lift = kernel("lower"), kernel("lift", _SHARED)
         self._norm, self._gate = kernel("normalise"), kernel("gate")
         self._multiply = kernel("multiply", near) if near and shape.dtype != torch.float32 else None
@@ -105,7 +105,7 @@ class CudaKernels:
         parts = tokens * shape.heads * splits if splits > 1 else 0
         sums, scales = (query.new_empty(parts * each, dtype=torch.float32) for each in (shape.width, 2))
         if not len(self._ended):
-            self._ended = torch.zeros(_MOST_BLOCKS, dtype=torch.int32, device=query.device)
+            self._ended = torch.zeros(self._busy, dtype=torch.int32, device=query.device)
         given = (table, query, key, value, *turn, *pages, mixed, sums, scales, self._ended)
         told = (query.stride(0), key.stride(0), splits, int(rotation is not None), float(scale))
         self._attend((splits, blocks, tokens), _THREADS, *given, *told)
@@ -125,23 +125,16 @@ class CudaKernels:
             return False
         low = torch.empty((tokens, rank), dtype=torch.float32, device=x.device)
         self._lower((min(rank, _MOST_ROWS), tokens, 1), _MANY_THREADS, table, x, a, scale, low, into, rank)
-        self._raise(table, low, None, b, answer)
+        self.lift(table, low, None, b, answer)
         return True
 
     def lift(
-        self, table: torch.Tensor, low: torch.Tensor, scale: torch.Tensor, b: torch.Tensor, answer: torch.Tensor
+        self, table: torch.Tensor, low: torch.Tensor, scale: torch.Tensor | None, b: torch.Tensor, answer: torch.Tensor
     ) -> None:
-        """Add to a layer's answer what adapters make of `low`, the product of its input and their A."""
-        self._raise(table, low, scale, b, answer)
+        """Add to a layer's answer what adapters make of `low`, the product of its input and their A.
 
-    def _raise(
-        self,
-        table: torch.Tensor,
-        low: torch.Tensor,
-        scale: torch.Tensor | None,
-        b: torch.Tensor,
-        answer: torch.Tensor,
-    ) -> None:
+        Without `scale` it is multiplied by each row's already.
+        """
         out, rank = b.shape
         given, told = (table, low, scale, b, answer), (low.stride(0), answer.stride(-2), out, rank)
         self._lift((-(-out // _THREADS), len(table), 1), _THREADS, *given, *told, shared=4 * rank)
