@@ -45,12 +45,14 @@ async def _measured(model: str, contenders: dict[str, Contender], points: list[P
             asks[name] = await stack.enter_async_context(contender())
             await asks[name]("warm up", 4)
             say(f"{model}, {name}: up")
-        for point, turn in ((point, turn) for point in points for turn in range(1, _rounds(point) + 1)):
+        turns = [(point, turn) for point in points for turn in range(1, _rounds(point) + 1)]
+        for point, turn in turns:
             for name, ask in asks.items():
                 crowd = min(point.crowd, 8) if name == report.LOCK else point.crowd  # more would only wait longer
                 rows[name][point].append(await _speed(ask, Point(point.prompt, crowd), numbers))
             found = ", ".join(f"{row[point][-1]:.1f}" for row in rows.values())
-            say(f"{model}: prompt {point.prompt}, {point.crowd} at once, round {turn} of {_rounds(point)}: {found} tokens/s")
+            where = f"prompt {point.prompt}, {point.crowd} at once, round {turn} of {_rounds(point)}"
+            say(f"{model}: {where}: {found} tokens/s")
     return rows
 
 
