@@ -19,6 +19,8 @@ def test_promises_are_held_against_the_ratios_within_each_round() -> None:
         ("ahead of transformers serve at every point: at least 1.11 times its speed", True),
         ("at least 4 times the lock with 8 at once: 5.00 times", True),
     ]
+    single = Table("small", {OURS: {few: ours[few]}, SERVE: {few: serve[few]}, LOCK: {few: lock[few]}})
+    assert len(promises(single)) == 1, "nothing is said of crowds that were not there"
     slower = Table("small", {OURS: ours, SERVE: {**serve, few: [22.0, 11.0, 9.0]}})
     assert promises(slower) == [
         ("ahead of transformers serve at every point: at least 0.91 times its speed", False),
