@@ -123,6 +123,11 @@ class Adapted(nn.Module):
             begin += len(a)
 
 
+def base_of(layer: Any) -> Any:
+    """The layer without the adapters on it."""
+    return layer.base if isinstance(layer, Adapted) else layer
+
+
 def added(x: torch.Tensor, answer: torch.Tensor, pair: Pair | None) -> torch.Tensor:
     """What one adapter adds to the answer of a layer, or of some, for all tokens; in place."""
     if pair is None:

@@ -18,7 +18,7 @@ from transformers.models.mistral.modeling_mistral import (
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2DecoderLayer, Qwen2MLP, Qwen2RMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
-from forge_inference.engine.adapters import Adapted
+from forge_inference.engine.adapters import Adapted, base_of
 from forge_inference.engine.table import OneEach
 
 # Other models compute something else under these names, and are left as they are.
@@ -77,7 +77,7 @@ def use(model: nn.Module, by: Arithmetic) -> None:
             module.forward = MethodType(_Linear(by), module)
         elif type(module) in _LAYERS:
             joined, both = heads.get(module.self_attn), gates.get(module.mlp)
-            ends = (_base(module.self_attn.o_proj), _base(module.mlp.down_proj))
+            ends = (base_of(module.self_attn.o_proj), base_of(module.mlp.down_proj))
             if joined is not None and both is not None and all(_is_plain(end) for end in ends):
                 module.forward = MethodType(_Layer(by, module, joined, both), module)
 
@@ -150,8 +150,8 @@ class _Layer:
         self._by, attention, mlp = by, module.self_attn, module.mlp
         self._heads = _Product(by, heads, attention, ("q_proj", "k_proj", "v_proj"))
         self._gates = _Product(by, gates, mlp, ("gate_proj", "up_proj"))
-        self._out = _Product(by, _base(attention.o_proj).weight, attention, ("o_proj",))
-        self._down = _Product(by, _base(mlp.down_proj).weight, mlp, ("down_proj",))
+        self._out = _Product(by, base_of(attention.o_proj).weight, attention, ("o_proj",))
+        self._down = _Product(by, base_of(mlp.down_proj).weight, mlp, ("down_proj",))
 
     def __call__(self, module: Any, hidden_states: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
         x, step, positions = hidden_states, more.get("one_each"), more.get("position_embeddings")
@@ -176,7 +176,7 @@ class _Product:
     def __init__(self, by: Arithmetic, weight: torch.Tensor, module: Any, names: Sequence[str]) -> None:
         """`weight`: of all of these layers of the module."""
         self._by, self._weight, self._module, self._names = by, weight, module, names
-        self.sizes = [_base(getattr(module, name)).out_features for name in names]
+        self.sizes = [base_of(getattr(module, name)).out_features for name in names]
         self._below: torch.Tensor | None = None
         self._version = -1
 
@@ -241,17 +241,13 @@ def _attended(
     return mixed.flatten(1)[None]
 
 
-def _base(layer: Any) -> Any:
-    return layer.base if isinstance(layer, Adapted) else layer
-
-
 def _is_plain(layer: nn.Module) -> bool:
     return type(layer) is nn.Linear and layer.bias is None
 
 
 def _joined(parts: Sequence[Any]) -> torch.Tensor | None:
     """The weights of these layers as one, of which each layer keeps its part; None for what is no plain layer."""
-    layers = [_base(part) for part in parts]
+    layers = [base_of(part) for part in parts]
     if not all(_is_plain(layer) for layer in layers):
         return None
     joined = torch.cat([layer.weight for layer in layers])
@@ -265,7 +261,7 @@ def _joined(parts: Sequence[Any]) -> torch.Tensor | None:
 
 def _parts(x: torch.Tensor, whole: torch.Tensor, parts: Sequence[Any]) -> Sequence[torch.Tensor]:
     """What each of these layers answers, of what they answer together."""
-    answers = whole.split([_base(part).out_features for part in parts], dim=-1)
+    answers = whole.split([base_of(part).out_features for part in parts], dim=-1)
     adapt(x, answers, parts)
     return answers
 

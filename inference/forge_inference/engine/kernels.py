@@ -21,9 +21,9 @@ _MANY_THREADS = 512  # of a block that has little to do in many places, or much;
 _MOST_PARTS = 16  # into which one answer's tokens are split
 _MOST_ROWS = 64  # blocks that share the rows of the adapters' matrices, for each token
 _SHARED = 48 * 1024  # bytes; a kernel gets more only when it asks
-_COMING = 4 * 2048 * _MANY_THREADS // 32  # bytes of weights that are on their way to a block of `multiply`
+_COMING = 4 * 2048 * _MANY_THREADS // 32  # bytes that are on their way to a block of `multiply`: 4 pieces a warp
 _FEW = 8  # tokens that it takes
-_PIECE = 32  # numbers of a row that it takes at once
+_PIECE = 32  # numbers: a row's length is a multiple, and rows are so much further apart in shared memory
 _MOST_BELOW = 128  # rows of adapters' matrices that are multiplied beside a layer's, wanted or not
 
 Pages = tuple[torch.Tensor, torch.Tensor]  # keys and values of a layer: (pages, tokens, heads, width)

@@ -86,14 +86,13 @@ class Kernel:
 
     def __init__(self, name: str, function: ctypes.c_void_p, module: Module) -> None:
         self._name, self._function, self._module = name, function, module
-        self._early = module.early
 
     def __call__(self, grid: Size, block: int, *arguments: torch.Tensor | int | float | None, shared: int = 0) -> None:
         """`shared`: bytes. Raises RuntimeError."""
         values = [as_passed(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         config = _Config(grid, (block, 1, 1), shared, torch.cuda.current_stream().cuda_stream)
-        if self._early:
+        if self._module.early:
             config.attributes, config.count = ctypes.pointer(_Attribute(_EARLY, b"", 1)), 1
         launch = self._module._driver.cuLaunchKernelEx  # noqa: SLF001
         if error := launch(ctypes.byref(config), self._function, pointers, None):

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import rms_norm, silu
 
 from forge_inference.engine import attention
-from forge_inference.engine.adapters import Adapted
+from forge_inference.engine.adapters import Adapted, base_of
 from forge_inference.engine.beside import Beside
 from forge_inference.engine.fewer import ATTENTIONS, NORMS, is_gated
 
@@ -32,7 +32,9 @@ def use(model: Any) -> None:
     for module in list(model.modules()):
         if type(module) in ATTENTIONS and all(type(layer) is nn.Linear for _, layer in _heads(module)):
             module.forward = MethodType(_Attention(module, small=small), module)
-        elif is_gated(module) and all(type(_plain(layer)) is nn.Linear for layer in (module.gate_proj, module.up_proj)):
+        elif is_gated(module) and all(
+            type(base_of(layer)) is nn.Linear for layer in (module.gate_proj, module.up_proj)
+        ):
             module.forward = MethodType(_Gated(module), module)
         elif type(module) in NORMS:
             module.forward = MethodType(_normalised, module)
@@ -70,7 +72,7 @@ class Packed(nn.Module):
 class _Gated:
     def __init__(self, module: Any) -> None:
         """Has gates, and what they let through, read their weights from one place."""
-        layers = [_plain(layer) for layer in (module.gate_proj, module.up_proj)]
+        layers = _gates(module)
         biases = [layer.bias for layer in layers]
         weight = torch.cat([layer.weight for layer in layers])
         self._joined = Packed(weight, None if biases[0] is None else torch.cat(biases), small=False)
@@ -90,7 +92,7 @@ class _Gated:
             let, through = both.chunk(2, dim=-1)
             between = silu(let).mul_(through)
         elif all(not isinstance(layer, Adapted) or layer.idle for layer in layers):
-            between = _plain(up).times(x, _plain(gate)(x, "swish"))
+            between = base_of(up).times(x, base_of(gate)(x, "swish"))
         else:
             between = silu(gate(x)).mul_(up(x))
         found: torch.Tensor = module.down_proj(between)
@@ -142,9 +144,9 @@ def _heads(module: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _plain(layer: Any) -> Any:
-    """Without the adapters on it."""
-    return layer.base if isinstance(layer, Adapted) else layer
+def _gates(module: Any) -> list[Any]:
+    """Those of gates, and of what they let through."""
+    return [base_of(layer) for layer in (module.gate_proj, module.up_proj)]
 
 
 def _window(module: Any) -> int | None:
